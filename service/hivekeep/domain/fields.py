@@ -1,0 +1,120 @@
+"""What a recipe asks for: typed fields, the checks between them, and the plan an agent follows.
+
+These are plain data compiled from a recipe file by ``hivekeep.recipes``; the swarm works from
+them without knowing that recipes exist.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class FieldType(StrEnum):
+    """The types a value can have; each has one normal form (see ``domain.values``)."""
+
+    TEXT = "text"
+    IDENTIFIER = "identifier"
+    NAME = "name"
+    DATE = "date"
+    AMOUNT = "amount"
+    NUMBER = "number"
+    INTEGER = "integer"
+    CURRENCY = "currency"
+    BOOLEAN = "boolean"
+    CHOICE = "choice"
+    PROSE = "prose"
+    ROWS = "rows"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSpec:
+    """One field of a recipe.
+
+    ``description`` is shown to the model and to people.  ``aliases`` are words that label the field
+    in documents, in any language; they steer which blocks are sent and help to check a value.
+    ``choices`` belong to ``CHOICE``; ``columns`` belong to ``ROWS``.  ``grounded`` false means the
+    value is the model's own wording or judgement (a summary, a class) and is not searched for in
+    the document.  ``max_length`` bounds strings, in characters.
+    """
+
+    name: str
+    type: FieldType
+    title: str = ""
+    description: str = ""
+    aliases: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+    columns: tuple[FieldSpec, ...] = ()
+    required: bool = False
+    grounded: bool = True
+    max_length: int = 200
+    max_rows: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class SumCheck:
+    """``sum(terms) == total`` within ``tolerance``; a term may be ``rows.column`` (summed).
+
+    The check applies only where every named value is present.
+    """
+
+    terms: tuple[str, ...]
+    total: str
+    tolerance: str = "0.02"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderCheck:
+    """``earlier <= later`` for two dates or two numbers, where both are present."""
+
+    earlier: str
+    later: str
+
+
+class FileActionKind(StrEnum):
+    """What a recipe may do with its input file; nothing by default."""
+
+    NONE = "none"
+    COPY = "copy"
+    MOVE = "move"
+
+
+@dataclass(frozen=True, slots=True)
+class FileAction:
+    """Put the input into ``root``/<value of ``folder_field``>; only if policy allows it too."""
+
+    kind: FileActionKind = FileActionKind.NONE
+    root: str = ""
+    folder_field: str = ""
+
+
+class PlanKind(StrEnum):
+    """How a sub-agent works on one document."""
+
+    EXTRACT = "extract"
+    SUMMARIZE = "summarize"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything a run needs to know of its recipe, fixed when the run starts.
+
+    ``recipe_hash`` is the SHA-256 hex digest of the recipe file, so that a changed recipe is a
+    different piece of work.  ``instructions`` is the trusted prompt text.  ``context_tokens`` bounds
+    one prompt.
+    """
+
+    recipe: str
+    recipe_version: str
+    recipe_hash: str
+    kind: PlanKind
+    title: str
+    instructions: str
+    fields: tuple[FieldSpec, ...]
+    sums: tuple[SumCheck, ...] = ()
+    orders: tuple[OrderCheck, ...] = ()
+    model: str = "qwen2.5-coder-1.5b-instruct-q4_k_m"
+    max_tokens: int = 900
+    context_tokens: int = 6_000
+    file_action: FileAction = FileAction()
+    media_types: tuple[str, ...] = ()
