@@ -1,0 +1,106 @@
+"""The ``hivekeep`` command line.
+
+Responsible for the tree of commands and for rendering every error; a traceback is never shown.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+
+from hivekeep import __version__
+from hivekeep.cli import audit, daemon, demo, doctor, models, policy, recipes, runs, watch
+from hivekeep.cli.output import EXIT_CODES, print_error, stderr
+from hivekeep.daemon.profile import Profile
+from hivekeep.domain.errors import HivekeepError, UsageError
+
+app = typer.Typer(
+    name="hivekeep",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="A swarm of local AI sub-agents that reads your documents; nothing leaves the machine.\n\n"
+    "First steps: [bold]hivekeep models pull[/], then "
+    "[bold]hivekeep run invoices FOLDER[/], or [bold]hivekeep watch add FOLDER invoices[/].",
+    epilog=EXIT_CODES,
+)
+app.command("run")(runs.run)
+app.add_typer(runs.app, name="runs")
+app.add_typer(watch.app, name="watch")
+app.add_typer(recipes.app, name="recipes")
+app.add_typer(models.app, name="models")
+app.add_typer(daemon.app, name="daemon")
+app.add_typer(audit.app, name="audit")
+app.add_typer(policy.app, name="policy")
+app.command("doctor")(doctor.doctor)
+app.command("demo")(demo.demo)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"hivekeep {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    profile: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the profile to use (default: your data folder).",
+            envvar="HIVEKEEP_HOME",
+            file_okay=False,
+        ),
+    ] = None,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", callback=_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Choose the profile for all commands."""
+    context.obj = Profile.locate(profile)
+
+
+def main() -> None:
+    """Run the command line and exit with a documented status."""
+    as_json = "--json" in sys.argv
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        status = app(standalone_mode=False)
+    except HivekeepError as error:
+        print_error(error, as_json=as_json)
+        sys.exit(error.exit_status)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(2)
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "hivekeep"
+        problem = UsageError(error.format_message(), next_step=f"'{command} --help' explains.")
+        print_error(problem, as_json=as_json)
+        sys.exit(problem.exit_status)
+    except (KeyboardInterrupt, click.Abort):
+        stderr.print("Interrupted. Runs under way go on in the daemon.")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)
+    except Exception as error:
+        logging.getLogger("hivekeep").debug("unexpected error", exc_info=error)
+        problem_ = HivekeepError(
+            "Hivekeep met an error of its own.",
+            why=f"{type(error).__name__}: {error}",
+            next_step="Please report it with the command you gave; 'hivekeep doctor' may tell more.",
+        )
+        print_error(problem_, as_json=as_json)
+        sys.exit(1)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,276 @@
+"""What the daemon can do, one method per verb of the local API.
+
+Responsible for passing each request through policy, recipes and the coordinator; the parts are
+handed in by ``daemon.main``.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import anyio
+import psutil
+
+from hivekeep import __version__
+from hivekeep.audit import AuditLog, records, verify
+from hivekeep.daemon.changes import Changes
+from hivekeep.daemon.gate import PolicyGate
+from hivekeep.daemon.inputs import describe, expand
+from hivekeep.daemon.profile import Profile
+from hivekeep.daemon.views import run_detail, run_progress, run_summary
+from hivekeep.daemon.watches import WatchRegistry
+from hivekeep.domain.actions import Action, ActionKind
+from hivekeep.domain.errors import NotFoundError, UsageError
+from hivekeep.domain.fields import Plan
+from hivekeep.domain.runs import InputFile, TriggerKind
+from hivekeep.engine.protocol import Engine
+from hivekeep.engine.store import ModelStore
+from hivekeep.journal import encode
+from hivekeep.recipes import Recipe, find_recipe
+from hivekeep.secrets import KeyStore
+from hivekeep.swarm.coordinator import Coordinator
+from hivekeep.swarm.events import RunRequest
+from hivekeep.triggers import Batch, WatchConfig, WatchService
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the service is composed of."""
+
+    profile: Profile
+    gate: PolicyGate
+    audit: AuditLog
+    keys: KeyStore
+    store: ModelStore
+    engine: Engine
+    coordinator: Coordinator
+    watching: WatchService
+    registry: WatchRegistry
+    changes: Changes
+    stop: Callable[[], None]
+
+
+class Service:
+    """The daemon's verbs."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    # Runs
+
+    async def start_run(
+        self, recipe: str, paths: Sequence[str], *, output: str, title: str, model: str
+    ) -> dict[str, Any]:
+        """Begin a run over files and folders; returns its summary.
+
+        :raises HivekeepError: if a path does not exist, the recipe is wrong, the model is not
+            installed, or policy forbids it.
+        """
+        found = find_recipe(recipe, self._parts.profile.recipes)
+        files = await anyio.to_thread.run_sync(expand, paths)
+        if not files:
+            raise UsageError(
+                "There is nothing to do.",
+                why="The folders hold no files.",
+                next_step="Give files, or a folder with files in it.",
+            )
+        inputs = [await anyio.to_thread.run_sync(describe, path) for path in files]
+        plan = found.compile()
+        if model:
+            plan = replace(plan, model=model)
+        return run_summary(
+            await self._submit(found, plan, inputs, output, title, TriggerKind.COMMAND)
+        )
+
+    async def on_batch(self, batch: Batch) -> None:
+        """A watched folder has new files: begin a run for them."""
+        found = find_recipe(batch.config.recipe, self._parts.profile.recipes)
+        inputs = [InputFile(str(f.path), f.sha256, f.size) for f in batch.files]
+        await self._submit(
+            found,
+            found.compile(),
+            inputs,
+            batch.config.output,
+            f"{found.title}: {Path(batch.config.folder).name}",
+            TriggerKind.WATCH,
+            watch=batch.config.id,
+        )
+
+    async def _submit(
+        self,
+        recipe: Recipe,
+        plan: Plan,
+        inputs: Sequence[InputFile],
+        output: str,
+        title: str,
+        trigger: TriggerKind,
+        *,
+        watch: str = "",
+    ) -> Any:
+        gate = self._parts.gate
+        await gate.require(
+            Action(ActionKind.USE_RECIPE, recipe=plan.recipe, user_recipe=not recipe.builtin)
+        )
+        await gate.require(Action(ActionKind.START_RUN, recipe=plan.recipe, count=len(inputs)))
+        entry = self._parts.store.entry(plan.model)
+        self._parts.store.resolve(plan.model)
+        await gate.require(
+            Action(ActionKind.USE_MODEL, model=plan.model, model_sha256=entry.sha256)
+        )
+        return await self._parts.coordinator.submit(
+            RunRequest(
+                plan=plan,
+                inputs=tuple(inputs),
+                title=title or plan.title,
+                trigger=trigger,
+                output=output or str(self._parts.profile.results),
+                watch=watch,
+                model_sha256=entry.sha256,
+            )
+        )
+
+    def list_runs(self, limit: int) -> list[dict[str, Any]]:
+        """Summaries, newest first."""
+        newest = list(reversed(self._parts.coordinator.records.values()))
+        return [run_summary(record) for record in newest[:limit]]
+
+    def show_run(self, run: str) -> dict[str, Any]:
+        """Everything about one run."""
+        return run_detail(self._parts.coordinator.record(run))
+
+    def follow_run(self, run: str) -> AsyncIterator[dict[str, Any]]:
+        """Progress views, at most six a second, until the run has ended.
+
+        :raises NotFoundError: if there is no such run; at once, not at the first view.
+        """
+        record = self._parts.coordinator.record(run)
+
+        async def views() -> AsyncIterator[dict[str, Any]]:
+            changes, seen = self._parts.changes, -1
+            while True:
+                seen = await changes.wait(seen, at_most=1.0)
+                yield {**run_progress(record), "engine": encode(self._parts.engine.status())}
+                if record.state.ended:
+                    return
+                await anyio.sleep(0.15)
+
+        return views()
+
+    async def cancel_run(self, run: str) -> dict[str, Any]:
+        """Stop a run."""
+        return run_summary(await self._parts.coordinator.cancel(run))
+
+    async def resume_run(self, run: str, *, retry_failed: bool) -> dict[str, Any]:
+        """Go on with a run."""
+        return run_summary(
+            await self._parts.coordinator.resume(run, retry_failed=retry_failed)
+        )
+
+    # Watched folders
+
+    def list_watches(self) -> list[dict[str, Any]]:
+        """Every watched folder with what the watcher says of it."""
+        states = self._parts.watching.status()
+        return [
+            {**encode(config), "state": states.get(config.id, "stopped")}
+            for config in self._parts.registry.configs
+        ]
+
+    async def add_watch(
+        self,
+        *,
+        folder: str,
+        recipe: str,
+        output: str,
+        recursive: bool,
+        include: list[str],
+        exclude: list[str],
+    ) -> dict[str, Any]:
+        """Watch one more folder.
+
+        :raises HivekeepError: if it does not exist, is watched already, or policy forbids it.
+        """
+        path = Path(folder)
+        if not path.is_dir():
+            raise NotFoundError(f"There is no folder '{folder}'.")
+        if any(config.folder == str(path) for config in self._parts.registry.configs):
+            raise UsageError(f"'{folder}' is watched already.", next_step="'hivekeep watch list'")
+        found = find_recipe(recipe, self._parts.profile.recipes)
+        await self._parts.gate.require(Action(ActionKind.WATCH_FOLDER, path=str(path.resolve())))
+        config = WatchConfig(
+            id=f"w{secrets.token_hex(3)}",
+            folder=str(path),
+            recipe=recipe,
+            recipe_hash=found.compile().recipe_hash,
+            output=output or str(self._parts.profile.results / path.name),
+            recursive=recursive,
+            include=tuple(include),
+            exclude=tuple(exclude),
+        )
+        self._parts.registry.add(config)
+        await self._parts.watching.add(config)
+        return encode(config)  # type: ignore[no-any-return]
+
+    async def remove_watch(self, watch: str) -> dict[str, Any]:
+        """Stop watching a folder."""
+        config = next((c for c in self._parts.registry.configs if c.id == watch), None)
+        if config is None:
+            raise NotFoundError(
+                f"There is no watched folder '{watch}'.", next_step="'hivekeep watch list'"
+            )
+        await self._parts.watching.remove(watch)
+        self._parts.registry.remove(watch)
+        return encode(config)  # type: ignore[no-any-return]
+
+    # The system
+
+    def status(self) -> dict[str, Any]:
+        """What the daemon is doing and what it uses; ``rss`` in bytes."""
+        parts = self._parts
+        running = [r for r in parts.coordinator.records.values() if not r.state.ended]
+        return {
+            "state": "working" if running else "idle",
+            "version": __version__,
+            "pid": os.getpid(),
+            "user": os.getuid(),
+            "rss": psutil.Process().memory_info().rss,
+            "profile": str(parts.profile.root),
+            "runs": len(running),
+            "watches": len(parts.registry.configs),
+            "engine": encode(parts.engine.status()),
+            "keys": parts.keys.describe(),
+        }
+
+    def policy_view(self) -> dict[str, Any]:
+        """The policy in force, key by key."""
+        rows = self._parts.gate.policy.current().rows()
+        return {"policy": [encode(row) for row in rows]}
+
+    async def audit_records(self, limit: int) -> list[dict[str, Any]]:
+        """The newest audit records, newest last."""
+        parts = self._parts
+
+        def load() -> list[dict[str, Any]]:
+            found = records(parts.profile.audit, parts.keys, limit=limit)
+            return [encode(record) for record in found]
+
+        return await anyio.to_thread.run_sync(load)
+
+    async def audit_verify(self) -> dict[str, Any]:
+        """Verify the whole audit log."""
+        parts = self._parts
+        report = await anyio.to_thread.run_sync(verify, parts.profile.audit, parts.keys)
+        return {
+            "ok": report.ok,
+            "records": report.records,
+            "problems": [str(problem) for problem in report.problems],
+        }
+
+    def request_stop(self) -> None:
+        """Let the daemon end; runs under way go on at its next start."""
+        self._parts.stop()
