@@ -1,0 +1,1 @@
+"""One module per kind of document, from bytes to blocks; runs only in a reader process."""

@@ -1,0 +1,220 @@
+"""The frames between the daemon, a reader process and the OCR process.
+
+Responsible for plain bytes to plain types and back; not for transport or policy.  A frame is one
+kind byte, a 32-bit big-endian length and a payload.  Invariant: what a hostile reader process sends
+becomes domain types or a :class:`WireError`, never anything else.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from enum import IntEnum
+from typing import Any
+
+from hivekeep.domain.documents import Block, BlockKind, Box, Document, ReadLimits
+from hivekeep.domain.errors import DocumentError
+
+HEADER = struct.Struct(">BI")
+PIXELS = struct.Struct(">IIB")
+LONGEST_JSON = 64 * 1024 * 1024
+MOST_PIXELS = 12_000_000
+
+
+class WireError(Exception):
+    """The other side sent something that is not in the protocol."""
+
+
+class Frame(IntEnum):
+    """The kinds of frames."""
+
+    BLOCKS = 1
+    DONE = 2
+    FAILED = 3
+    RECOGNIZE = 4
+    RECOGNIZED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One document to read. ``id`` is chosen by the pool and names the process to the host."""
+
+    id: int
+    path: str
+    expected_sha256: str
+    limits: ReadLimits
+
+
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """A picture as raw rows: ``channels`` is 1 (grey) or 3 (RGB), 8 bits each."""
+
+    width: int
+    height: int
+    channels: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TextLine:
+    """One recognised run of text; ``corners`` are 4 points in pixels, clockwise from top left."""
+
+    text: str
+    score: float
+    corners: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recognized:
+    """What OCR found. ``why`` is set if it could not look; ``seconds_left`` is the time budget."""
+
+    lines: tuple[TextLine, ...] = ()
+    why: str = ""
+    seconds_left: float = 0.0
+
+
+def pack(kind: Frame, payload: bytes) -> bytes:
+    """A whole frame."""
+    return HEADER.pack(kind, len(payload)) + payload
+
+
+def pack_json(kind: Frame, payload: Any) -> bytes:
+    """A whole frame around JSON."""
+    return pack(kind, json.dumps(payload, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+
+
+def unpack_json(payload: bytes) -> Any:
+    """:raises WireError: if the payload is not JSON."""
+    try:
+        return json.loads(payload)
+    except (ValueError, RecursionError) as error:
+        raise WireError("not JSON") from error
+
+
+def encode_job(job: Job) -> bytes:
+    """One line for the host."""
+    return json.dumps({"job": asdict(job)}).encode() + b"\n"
+
+
+def decode_job(fields: dict[str, Any]) -> Job:
+    """The inverse of :func:`encode_job`, after JSON."""
+    return Job(**{**fields, "limits": ReadLimits(**fields["limits"])})
+
+
+def encode_blocks(blocks: Iterable[Block]) -> bytes:
+    """A ``BLOCKS`` frame."""
+    rows = []
+    for block in blocks:
+        box = block.box
+        corners = [round(value, 5) for value in (box.x0, box.y0, box.x1, box.y1)] if box else None
+        rows.append(
+            [block.page, block.text, block.kind.value, corners, block.locator, block.confidence]
+        )
+    return pack_json(Frame.BLOCKS, rows)
+
+
+def decode_blocks(payload: bytes, first: int) -> list[Block]:
+    """The blocks of a frame, numbered from ``first``.
+
+    :raises WireError: if a value has the wrong type or is out of range.
+    """
+    try:
+        return [
+            Block(
+                index=first + offset,
+                page=int(page),
+                text=_text(text),
+                kind=BlockKind(kind),
+                box=None if corners is None else Box(*(float(value) for value in corners)),
+                locator=_text(locator),
+                confidence=None if confidence is None else float(confidence),
+            )
+            for offset, (page, text, kind, corners, locator, confidence) in enumerate(
+                unpack_json(payload)
+            )
+        ]
+    except (TypeError, ValueError) as error:
+        raise WireError("a block is malformed") from error
+
+
+def encode_done(document: Document) -> bytes:
+    """A ``DONE`` frame: everything but the blocks, which went before."""
+    return pack_json(
+        Frame.DONE,
+        {
+            "name": document.name,
+            "media_type": document.media_type,
+            "sha256": document.sha256,
+            "size": document.size,
+            "pages": document.pages,
+            "notes": document.notes,
+            "metadata": document.metadata,
+        },
+    )
+
+
+def decode_done(payload: bytes, blocks: tuple[Block, ...]) -> Document:
+    """:raises WireError: if a value has the wrong type."""
+    fields = unpack_json(payload)
+    try:
+        return Document(
+            name=_text(fields["name"]),
+            media_type=_text(fields["media_type"]),
+            sha256=_text(fields["sha256"]),
+            size=int(fields["size"]),
+            pages=int(fields["pages"]),
+            blocks=blocks,
+            notes=tuple(_text(note) for note in fields["notes"]),
+            metadata={_text(key): _text(value) for key, value in fields["metadata"].items()},
+        )
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise WireError("the document is malformed") from error
+
+
+def encode_failure(error: DocumentError) -> bytes:
+    """A ``FAILED`` frame."""
+    return pack_json(Frame.FAILED, error.as_dict())
+
+
+def decode_failure(payload: bytes) -> DocumentError:
+    """:raises WireError: if a value has the wrong type."""
+    fields = unpack_json(payload)
+    try:
+        return DocumentError(
+            _text(fields["what"]),
+            reason=_text(fields["reason"]),
+            why=_text(fields["why"]),
+            next_step=_text(fields["next"]),
+        )
+    except (TypeError, KeyError) as error:
+        raise WireError("the failure is malformed") from error
+
+
+def encode_recognized(found: Recognized) -> bytes:
+    """A ``RECOGNIZED`` frame."""
+    return pack_json(Frame.RECOGNIZED, asdict(found))
+
+
+def decode_recognized(payload: bytes) -> Recognized:
+    """:raises WireError: if a value has the wrong type."""
+    fields = unpack_json(payload)
+    try:
+        lines = tuple(
+            TextLine(
+                _text(line["text"]),
+                float(line["score"]),
+                tuple((float(x), float(y)) for x, y in line["corners"]),
+            )
+            for line in fields["lines"]
+        )
+        return Recognized(lines, _text(fields["why"]), float(fields["seconds_left"]))
+    except (TypeError, ValueError, KeyError) as error:
+        raise WireError("the recognised text is malformed") from error
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not text")
+    return value

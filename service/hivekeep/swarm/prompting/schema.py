@@ -1,0 +1,75 @@
+"""The JSON Schema that constrains a model's answer for a plan.
+
+Responsible for the shape of answers only; values are judged by ``swarm.verification``.
+Invariant: every field may be null, and every string and list is bounded.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hivekeep.domain.fields import FieldSpec, FieldType, Plan
+
+# A printed amount or date is short; a tight bound stops a small model that starts to repeat itself.
+_MAX_LENGTH = {
+    FieldType.DATE: 32,
+    FieldType.AMOUNT: 32,
+    FieldType.NUMBER: 32,
+    FieldType.INTEGER: 16,
+    FieldType.CURRENCY: 12,
+    FieldType.IDENTIFIER: 60,
+    FieldType.NAME: 120,
+}
+
+
+def answer_schema(plan: Plan, fields: tuple[str, ...] | None = None) -> dict[str, Any]:
+    """The schema for ``fields`` of ``plan`` (all of them if ``None``), in the plan's order.
+
+    Dates and amounts are strings copied as printed: a pattern makes small models invent digits,
+    and normalising is the verification's work.
+    """
+    chosen = [spec for spec in plan.fields if fields is None or spec.name in fields]
+    return _object(chosen)
+
+
+def choice_schema(spec: FieldSpec, candidates: tuple[str, ...]) -> dict[str, Any]:
+    """The schema of one field when it is asked again with its possible answers."""
+    if candidates:
+        return {"enum": [*candidates, None]}
+    return _field(spec)
+
+
+def object_schema(properties: dict[str, Any]) -> dict[str, Any]:
+    """A closed object in which every property has to be answered, if only by null."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _object(specs: list[FieldSpec]) -> dict[str, Any]:
+    return object_schema({spec.name: _field(spec) for spec in specs})
+
+
+def _field(spec: FieldSpec) -> dict[str, Any]:
+    match spec.type:
+        case FieldType.BOOLEAN:
+            return {"type": ["boolean", "null"]}
+        case FieldType.CHOICE:
+            return {"enum": [*spec.choices, None]}
+        case FieldType.ROWS:
+            return {
+                "anyOf": [
+                    {
+                        "type": "array",
+                        "items": _object(list(spec.columns)),
+                        "maxItems": spec.max_rows,
+                    },
+                    {"type": "null"},
+                ]
+            }
+        case _:
+            limit = min(spec.max_length, _MAX_LENGTH.get(spec.type, spec.max_length))
+            return {"anyOf": [{"type": "string", "maxLength": limit}, {"type": "null"}]}

@@ -1,0 +1,369 @@
+"""The durable memory of watched folders: which files are known, and which work was done.
+
+Responsible for deciding whether content is new and for surviving a kill at any instant; not for
+looking at files.  Invariant: for one pair of content hash and recipe hash at most one file is in
+work or done, unless that file failed.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from hivekeep.domain.errors import JournalError, StorageError
+from hivekeep.triggers.examine import Readable, Unreadable
+from hivekeep.triggers.model import FileRecord, FileState, Fingerprint, FoundFile, WatchConfig
+
+SCHEMA_VERSION = 1
+
+# Paths are bytes: a file name need not be valid text.
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS files (
+    watch       TEXT NOT NULL,
+    path        BLOB NOT NULL,
+    size        INTEGER NOT NULL,
+    mtime_ns    INTEGER NOT NULL,
+    ctime_ns    INTEGER NOT NULL,
+    sha256      TEXT NOT NULL,
+    recipe_hash TEXT NOT NULL,
+    state       TEXT NOT NULL,
+    reason      TEXT NOT NULL,
+    batch       TEXT NOT NULL,
+    updated     REAL NOT NULL,
+    PRIMARY KEY (watch, path)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS files_by_state ON files (watch, state);
+CREATE INDEX IF NOT EXISTS files_by_path ON files (path);
+CREATE TABLE IF NOT EXISTS work (
+    sha256      TEXT NOT NULL,
+    recipe_hash TEXT NOT NULL,
+    watch       TEXT NOT NULL,
+    path        BLOB NOT NULL,
+    state       TEXT NOT NULL,
+    PRIMARY KEY (sha256, recipe_hash)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS work_by_path ON work (path);
+"""
+_COLUMNS = "watch, path, size, mtime_ns, ctime_ns, sha256, recipe_hash, state, reason"
+_IN_HAND = (FileState.SEEN, FileState.BATCHED, FileState.RUNNING, FileState.DONE)
+
+
+class Inventory:
+    """The inventory in the file ``path``; usable from any thread, open once per process.
+
+    :param clock: wall-clock seconds since the epoch.
+    :raises JournalError: if the file is damaged or was written by a newer version.
+    """
+
+    def __init__(self, path: Path, *, clock: Callable[[], float]) -> None:
+        self._path = path
+        self._clock = clock
+        self._lock = threading.Lock()
+        try:
+            self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            self._database.execute("PRAGMA journal_mode = WAL")
+            # A batch must not be forgotten after its run was journaled, not even by a power cut.
+            self._database.execute("PRAGMA synchronous = FULL")
+            self._database.execute("PRAGMA busy_timeout = 5000")
+            self._prepare()
+        except sqlite3.DatabaseError as error:
+            raise _damaged(path, error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; nothing is pending, every call is durable when it returns."""
+        with self._lock:
+            self._database.close()
+
+    def known(self, watch: str) -> dict[str, FileRecord]:
+        """Every recorded file of a watched folder by its path."""
+        return {str(record.path): record for record in self.files(watch)}
+
+    def files(self, watch: str, *states: FileState) -> list[FileRecord]:
+        """The recorded files of a watched folder, all or those in ``states``, by path."""
+        chosen = states or tuple(FileState)
+        query = (
+            f"SELECT {_COLUMNS} FROM files WHERE watch = ? "  # noqa: S608
+            f"AND state IN ({', '.join('?' * len(chosen))}) ORDER BY path"
+        )
+        with self._reading() as database:
+            rows = database.execute(query, (watch, *chosen)).fetchall()
+        return [_record(row) for row in rows]
+
+    def admit(self, config: WatchConfig, found: Sequence[Readable]) -> list[FoundFile]:
+        """Record readable files and return those whose content is new work, now ``SEEN``."""
+        with self._writing() as database:
+            return [
+                FoundFile(Path(file.path), file.fingerprint.size, file.sha256)
+                for file in found
+                if self._admit(database, config, file)
+            ]
+
+    def ignore(self, config: WatchConfig, found: Iterable[Readable], reason: str) -> None:
+        """Record files that are deliberately left alone."""
+        with self._writing() as database:
+            for file in found:
+                self._put(
+                    database, config, file.path, file.fingerprint, file.sha256,
+                    FileState.IGNORED, reason,
+                )  # fmt: skip
+
+    def unreadable(self, config: WatchConfig, found: Iterable[Unreadable]) -> None:
+        """Record files that cannot be read; they are tried again when their metadata changes."""
+        with self._writing() as database:
+            for file in found:
+                self._put(
+                    database, config, file.path, file.fingerprint, "", FileState.FAILED, file.reason
+                )
+
+    def assign(self, batch: str, watch: str, files: Sequence[FoundFile]) -> None:
+        """Put ``SEEN`` files into a batch, before it is delivered."""
+        with self._writing() as database:
+            for file in files:
+                self._move(database, watch, file, FileState.BATCHED, batch)
+
+    def delivered(self, batch: str, watch: str, files: Sequence[FoundFile]) -> None:
+        """The batch's delivery is confirmed: its files are being worked on, or already done."""
+        with self._writing() as database:
+            for file in files:
+                row = database.execute(
+                    "SELECT state FROM files WHERE watch = ? AND path = ? AND batch = ?",
+                    (watch, os.fsencode(file.path), batch),
+                ).fetchone()
+                if row and row[0] == FileState.BATCHED:
+                    self._move(database, watch, file, FileState.RUNNING, batch)
+
+    def undelivered(self, watch: str) -> dict[str, tuple[FoundFile, ...]]:
+        """Batches whose delivery was not confirmed, by id, as they were put together."""
+        with self._reading() as database:
+            rows = database.execute(
+                "SELECT batch, path, size, sha256 FROM files WHERE watch = ? AND state = ? "
+                "ORDER BY batch, path",
+                (watch, FileState.BATCHED),
+            ).fetchall()
+        batches: dict[str, tuple[FoundFile, ...]] = {}
+        for batch, path, size, sha256 in rows:
+            file = FoundFile(Path(os.fsdecode(path)), size, sha256)
+            batches[batch] = (*batches.get(batch, ()), file)
+        return batches
+
+    def note(self, batch: str, reason: str) -> None:
+        """Say why a batch is held back."""
+        with self._writing() as database:
+            database.execute(
+                "UPDATE files SET reason = ? WHERE batch = ? AND state = ?",
+                (reason, batch, FileState.BATCHED),
+            )
+
+    def mark(
+        self, path: Path, sha256: str, state: FileState, reason: str = "", *, watch: str = ""
+    ) -> None:
+        """Record what became of a file; ``watch`` narrows it to one watched folder."""
+        chosen = (state, os.fsencode(path), sha256, watch, watch)
+        with self._writing() as database:
+            database.execute(
+                "UPDATE files SET state = ?, reason = ?, updated = ? "
+                "WHERE path = ? AND sha256 = ? AND (? = '' OR watch = ?)",
+                (state, reason, self._clock(), *chosen[1:]),
+            )
+            database.execute(
+                "UPDATE work SET state = ? WHERE path = ? AND sha256 = ? AND (? = '' OR watch = ?)",
+                chosen,
+            )
+
+    def forget_unbatched(self, watch: str) -> None:
+        """Forget files that were seen but not yet in a batch, so that they are found anew."""
+        self._forget(watch, (FileState.SEEN,), (FileState.SEEN,))
+
+    def forget(self, watch: str) -> None:
+        """Forget a folder that is not watched any more; what was done stays known as done."""
+        self._forget(watch, tuple(FileState), (FileState.SEEN, FileState.BATCHED))
+
+    def _forget(
+        self, watch: str, files: tuple[FileState, ...], work: tuple[FileState, ...]
+    ) -> None:
+        with self._writing() as database:
+            for table, states in (("files", files), ("work", work)):
+                marks = ", ".join("?" * len(states))
+                database.execute(
+                    f"DELETE FROM {table} WHERE watch = ? AND state IN ({marks})",  # noqa: S608
+                    (watch, *states),
+                )
+
+    def _admit(self, database: sqlite3.Connection, config: WatchConfig, file: Readable) -> bool:
+        path = os.fsencode(file.path)
+        row = database.execute(
+            f"SELECT {_COLUMNS} FROM files WHERE watch = ? AND path = ?",  # noqa: S608
+            (config.id, path),
+        ).fetchone()
+        if row and _is_settled_already(_record(row), config, file):
+            database.execute(
+                "UPDATE files SET size = ?, mtime_ns = ?, ctime_ns = ? "
+                "WHERE watch = ? AND path = ?",
+                (*_numbers(file.fingerprint), config.id, path),
+            )
+            return False
+        first = database.execute(
+            "SELECT path, state FROM work WHERE sha256 = ? AND recipe_hash = ?",
+            (file.sha256, config.recipe_hash),
+        ).fetchone()
+        if first and first[1] in _IN_HAND:
+            self._put(
+                database, config, file.path, file.fingerprint, file.sha256,
+                FileState.IGNORED, _duplicate(file.path, os.fsdecode(first[0])),
+            )  # fmt: skip
+            return False
+        self._put(
+            database, config, file.path, file.fingerprint, file.sha256, FileState.SEEN, ""
+        )
+        database.execute(
+            "INSERT OR REPLACE INTO work (sha256, recipe_hash, watch, path, state) "
+            "VALUES (?, ?, ?, ?, ?)",
+            (file.sha256, config.recipe_hash, config.id, path, FileState.SEEN),
+        )
+        return True
+
+    def _put(
+        self,
+        database: sqlite3.Connection,
+        config: WatchConfig,
+        path: str,
+        fingerprint: Fingerprint,
+        sha256: str,
+        state: FileState,
+        reason: str,
+    ) -> None:
+        database.execute(
+            f"INSERT OR REPLACE INTO files ({_COLUMNS}, batch, updated) "  # noqa: S608
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '', ?)",
+            (
+                config.id, os.fsencode(path), *_numbers(fingerprint), sha256, config.recipe_hash,
+                state, reason, self._clock(),
+            ),
+        )  # fmt: skip
+
+    def _move(
+        self,
+        database: sqlite3.Connection,
+        watch: str,
+        file: FoundFile,
+        state: FileState,
+        batch: str,
+    ) -> None:
+        path = os.fsencode(file.path)
+        database.execute(
+            "UPDATE files SET state = ?, batch = ?, reason = '', updated = ? "
+            "WHERE watch = ? AND path = ? AND sha256 = ?",
+            (state, batch, self._clock(), watch, path, file.sha256),
+        )
+        database.execute(
+            "UPDATE work SET state = ? WHERE watch = ? AND path = ? AND sha256 = ?",
+            (state, watch, path, file.sha256),
+        )
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                yield self._database
+            except sqlite3.DatabaseError as error:
+                raise _damaged(self._path, error) from error
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                self._database.execute("BEGIN IMMEDIATE")
+                yield self._database
+                self._database.execute("COMMIT")
+            except sqlite3.OperationalError as error:
+                raise _unwritable(self._path, error) from error
+            except sqlite3.DatabaseError as error:
+                raise _damaged(self._path, error) from error
+            finally:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+
+    def _prepare(self) -> None:
+        (version,) = self._database.execute("PRAGMA user_version").fetchone()
+        if version > SCHEMA_VERSION:
+            raise JournalError(
+                "The inventory of watched folders was written by a newer version of Hivekeep.",
+                why=f"{self._path} has schema {version}, this program knows {SCHEMA_VERSION}.",
+                next_step="Install the newer version again, or use another profile.",
+            )
+        self._database.executescript(_SCHEMA)
+        self._database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def is_unchanged(record: FileRecord | None, config: WatchConfig, seen: Fingerprint) -> bool:
+    """Whether a file needs no second look because it is recorded just as it is now."""
+    return (
+        record is not None
+        and record.fingerprint == seen
+        and record.recipe_hash == config.recipe_hash
+    )
+
+
+def _is_settled_already(record: FileRecord, config: WatchConfig, file: Readable) -> bool:
+    if record.sha256 != file.sha256 or record.recipe_hash != config.recipe_hash:
+        return False
+    if record.state is FileState.FAILED:
+        # Saved again, it is tried again; a changed mode or link count is no reason to.
+        return record.fingerprint.mtime_ns == file.fingerprint.mtime_ns
+    return record.state in _IN_HAND
+
+
+def _duplicate(path: str, first: str) -> str:
+    if path == first:
+        return "This content was processed before under the same name."
+    return f"Duplicate of {first}: the same content with the same recipe is processed only once."
+
+
+def _numbers(fingerprint: Fingerprint) -> tuple[int, int, int]:
+    return fingerprint.size, fingerprint.mtime_ns, fingerprint.ctime_ns
+
+
+def _record(row: tuple[str, bytes, int, int, int, str, str, str, str]) -> FileRecord:
+    watch, path, size, mtime_ns, ctime_ns, sha256, recipe_hash, state, reason = row
+    return FileRecord(
+        watch=watch,
+        path=Path(os.fsdecode(path)),
+        fingerprint=Fingerprint(size, mtime_ns, ctime_ns),
+        sha256=sha256,
+        recipe_hash=recipe_hash,
+        state=FileState(state),
+        reason=reason,
+    )
+
+
+def _damaged(path: Path, error: sqlite3.DatabaseError) -> JournalError:
+    return JournalError(
+        "The inventory of watched folders cannot be read.",
+        why=f"{path}: {error}.",
+        next_step="Move the file away; every file in watched folders is then looked at again.",
+    )
+
+
+def _unwritable(path: Path, error: sqlite3.OperationalError) -> StorageError:
+    return StorageError(
+        "The inventory of watched folders cannot be written, so new files have to wait.",
+        why=f"{path}: {error}.",
+        next_step="Free some disk space; watching then goes on by itself.",
+    )
