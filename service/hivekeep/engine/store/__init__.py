@@ -6,14 +6,14 @@ store holds exactly the bytes whose SHA-256 the catalog names.
 
 from hivekeep.engine.store.catalog import DEFAULT_MODEL, ModelEntry, load_catalog
 from hivekeep.engine.store.http import Permit
-from hivekeep.engine.store.store import (
+from hivekeep.engine.store.status import (
     ModelState,
     ModelStatus,
-    ModelStore,
     Progress,
     ProgressCallback,
     Verification,
 )
+from hivekeep.engine.store.store import ModelStore
 
 __all__ = [
     "DEFAULT_MODEL",

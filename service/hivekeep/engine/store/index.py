@@ -18,7 +18,7 @@ from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 from hivekeep.domain.errors import ModelStoreError
 from hivekeep.engine.store.http import Fetcher, host_of
 
-ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
+ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.1"
 _DEFAULT_INDEX = "https://pypi.org/simple"
 _SHA256 = re.compile(r"^[0-9a-f]{64}$")
 

@@ -79,7 +79,12 @@ class Partial:
         with self.weights.open("r+b" if self.weights.exists() else "w+b") as sink:
             sink.truncate(start)
             sink.seek(start)
-            yield sink
+            try:
+                yield sink
+            except ModelStoreError:
+                # What was refused must not be taken for a prefix by the next source.
+                sink.truncate(start)
+                raise
             sink.flush()
             os.fsync(sink.fileno())
 

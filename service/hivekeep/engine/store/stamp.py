@@ -34,8 +34,8 @@ def stamp_of(model: Path) -> Path:
 
 def write_stamp(model: Path, sha256: str) -> None:
     """Remember that ``model`` was found to have this hash."""
-    # In a read-only folder the model is simply hashed again next time.
-    with suppress(PermissionError, FileNotFoundError):
+    # Where the stamp cannot be written, the model is simply hashed again next time.
+    with suppress(OSError):
         fresh = stamp_of(model).with_suffix(".sha256-new")
         fresh.write_text(json.dumps({"sha256": sha256, **_identity(model)}), encoding="ascii")
         fresh.replace(stamp_of(model))

