@@ -37,6 +37,9 @@ from hivekeep.engine.worker.wire import (
 )
 
 _LONGEST_LINE = 64 * 1024 * 1024
+_KEPT_ENVIRONMENT = (
+    "PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV",
+)  # fmt: skip
 
 
 class ModelFiles(Protocol):
@@ -86,7 +89,7 @@ class _Worker:
     pending: dict[str, _Pending] = field(default_factory=dict)
     process: Process | None = None
     state: EngineState = EngineState.UNLOADED
-    beat: Beat = Beat(0, 0, 0.0)
+    beat: Beat = field(default_factory=lambda: Beat(0, 0, 0.0))
     heard: float = 0.0
     wake: anyio.Event = field(default_factory=anyio.Event)
     fatal: Fatal | None = None
@@ -248,7 +251,7 @@ class LocalEngine:
             raise EngineError("The engine worker could not be started.", why=str(error)) from error
         idle = False
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._watch, worker, tasks.cancel_scope)
+            tasks.start_soon(self._watch, worker)
             await self._listen(worker)
             idle = not worker.pending
             tasks.cancel_scope.cancel()
@@ -298,7 +301,7 @@ class LocalEngine:
                     worker.wake.set()
         self._on_change()
 
-    async def _watch(self, worker: _Worker, scope: anyio.CancelScope) -> None:
+    async def _watch(self, worker: _Worker) -> None:
         """Hand requests over, and end a worker that hangs or has had nothing to do for long."""
         given: set[str] = set()
         while True:
@@ -340,7 +343,7 @@ class LocalEngine:
             raise EngineError(
                 f"There is not enough memory for the model '{model}'.",
                 why=f"It needs about {needed / 1e9:.1f} GB; {free / 1e9:.1f} GB are free.",
-                next_step="Close other programs, or choose a smaller model ('hivekeep models list').",
+                next_step="Close other programs, or choose a smaller model.",
             )
 
     def _after_crash(self, worker: _Worker, cause: str) -> None:
@@ -394,8 +397,7 @@ def _cause(code: int) -> str:
 
 def _environment() -> dict[str, str]:
     """What a worker may see of our environment: nothing that could hold a secret or a proxy."""
-    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV")
-    return {name: os.environ[name] for name in kept if name in os.environ}
+    return {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
 
 
 def _rss(worker: _Worker) -> int:
@@ -405,4 +407,3 @@ def _rss(worker: _Worker) -> int:
         return int(psutil.Process(worker.process.pid).memory_info().rss)
     except psutil.Error:
         return 0
-

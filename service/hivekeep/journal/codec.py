@@ -6,6 +6,7 @@ way in, so a damaged record raises instead of becoming a half-built object.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from functools import cache
 from typing import Any, TypeVar, cast
 
@@ -17,13 +18,13 @@ T = TypeVar("T")
 
 
 @cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+def _adapter(kind: Hashable) -> TypeAdapter[Any]:
+    return TypeAdapter(cast(Any, kind))
 
 
 def encode(value: object, kind: Any = None) -> Any:
     """``value`` as JSON-safe data; ``kind`` names the declared type where it is a union."""
-    return _adapter(kind or type(value)).dump_python(value, mode="json")
+    return _adapter(cast(Hashable, kind or type(value))).dump_python(value, mode="json")
 
 
 def decode(kind: type[T], data: Any) -> T:
@@ -32,7 +33,7 @@ def decode(kind: type[T], data: Any) -> T:
     :raises JournalError: if the data does not fit the type.
     """
     try:
-        return cast(T, _adapter(kind).validate_python(data))
+        return cast(T, _adapter(cast(Hashable, kind)).validate_python(data))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])

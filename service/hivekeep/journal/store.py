@@ -127,9 +127,7 @@ class Journal:
         """
         return await asyncio.wrap_future(self._submit(events, blobs))
 
-    def append_now(
-        self, events: Sequence[NewEvent], *, blobs: Sequence[bytes] = ()
-    ) -> list[Event]:
+    def append_now(self, events: Sequence[NewEvent], *, blobs: Sequence[bytes] = ()) -> list[Event]:
         """``append`` for code that is not async; blocks until durable."""
         return self._submit(events, blobs).result()
 
@@ -146,9 +144,7 @@ class Journal:
             clauses.append(f"kind IN ({', '.join('?' * len(kinds))})")
             arguments.extend(kinds)
         where = f"WHERE {' AND '.join(clauses)}" if clauses else ""
-        query = (
-            f"SELECT seq, run, agent, kind, at, payload FROM events {where} ORDER BY seq"  # noqa: S608
-        )
+        query = f"SELECT seq, run, agent, kind, at, payload FROM events {where} ORDER BY seq"  # noqa: S608
         try:
             with self._read_lock:
                 rows = self._reader.execute(query, arguments).fetchall()

@@ -13,14 +13,11 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import from_json
-
 from hivekeep.domain.actions import Action, ActionKind, Label
 from hivekeep.domain.documents import Document
 from hivekeep.domain.errors import (
     AuditError,
     DocumentError,
-    EngineError,
     HivekeepError,
     JournalError,
     PolicyDeniedError,
@@ -32,6 +29,7 @@ from hivekeep.domain.report import Failure
 from hivekeep.domain.runs import AgentState, StepKind
 from hivekeep.domain.values import DocumentResult, FieldValue
 from hivekeep.journal import decode, encode
+from hivekeep.swarm.answers import parse_answer
 from hivekeep.swarm.events import AgentRecord, Kind
 from hivekeep.swarm.ports import Ports
 from hivekeep.swarm.prompting import (
@@ -231,24 +229,6 @@ class Agent:
             "agent.fail", run=self._log.record.id, agent=self._record.id,
             subject=self._record.input.path, outcome=failure.reason, why=failure.line,
         )  # fmt: skip
-
-
-def parse_answer(text: str) -> dict[str, Any]:
-    """The model's JSON object, or the complete beginning of one cut off by the token limit.
-
-    What was cut off is simply not there, and so is checked like a value that was never given.
-
-    :raises EngineError: if nothing usable was answered.
-    """
-    try:
-        answer = from_json(text, allow_partial=True)
-    except ValueError as error:
-        raise EngineError(
-            "The model's answer was not usable.",
-            why=f"It was not JSON ({error}).",
-            next_step="Try again with 'hivekeep runs resume --retry-failed', or a larger model.",
-        ) from error
-    return answer if isinstance(answer, dict) else {}
 
 
 def safe_folder(name: str) -> str:

@@ -165,7 +165,7 @@ class Coordinator:
                 await log.emit(Kind.RUN_STARTED, {})
                 await self._work(record, log)
                 await self._deliver(record, log)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - one run must never end the daemon
             await self._fail(record, log, _as_hivekeep_error(error))
         finally:
             self._scopes.pop(record.id, None)

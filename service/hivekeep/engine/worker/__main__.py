@@ -15,7 +15,14 @@ from pathlib import Path
 
 from hivekeep.domain.errors import EngineError
 from hivekeep.domain.inference import GenerateRequest
-from hivekeep.engine.worker.wire import Cancel, Fatal, Ready, WorkerMessage, message_line, parse_command
+from hivekeep.engine.worker.wire import (
+    Cancel,
+    Fatal,
+    Ready,
+    WorkerMessage,
+    message_line,
+    parse_command,
+)
 
 
 def main() -> int:

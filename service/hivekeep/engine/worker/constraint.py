@@ -17,7 +17,11 @@ import numpy.typing as npt
 from hivekeep.domain.errors import EngineError
 
 # Compact JSON: every optional space would be a token that the model has to compute.
-_COMPACT = {"whitespace_flexible": False, "item_separator": ",", "key_separator": ":"}
+_COMPACT: Any = {
+    "whitespace_flexible": False,
+    "item_separator": ",",
+    "key_separator": ":",
+}
 
 
 class Constraint:

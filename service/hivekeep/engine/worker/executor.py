@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import llama_cpp
 import numpy as np
@@ -27,7 +28,7 @@ _MARK = "\x02{}\x03"
 _CONTEXT_SHARE = 0.5
 
 
-@llama_cpp.llama_log_callback
+@llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
 def _quiet(level: int, text: bytes, _data: object) -> None:
     if level >= 4:  # GGML_LOG_LEVEL_ERROR
         print(text.decode(errors="replace"), end="")  # noqa: T201 - standard output is the log here
@@ -90,9 +91,7 @@ class Executor:
             return []
         room = len(data) + 8
         buffer = (llama_cpp.llama_token * room)()
-        count = llama_cpp.llama_tokenize(
-            self.vocab, data, len(data), buffer, room, False, special  # noqa: FBT003
-        )
+        count = llama_cpp.llama_tokenize(self.vocab, data, len(data), buffer, room, False, special)
         return list(buffer[:count])
 
     def piece(self, token: int) -> bytes:
@@ -100,7 +99,7 @@ class Executor:
         known = self._pieces.get(token)
         if known is None:
             buffer = ctypes.create_string_buffer(256)
-            count = llama_cpp.llama_token_to_piece(self.vocab, token, buffer, 256, 0, False)  # noqa: FBT003
+            count = llama_cpp.llama_token_to_piece(self.vocab, token, buffer, 256, 0, False)
             known = self._pieces[token] = buffer.raw[: max(count, 0)]
         return known
 
@@ -140,7 +139,9 @@ class Executor:
         batch.n_tokens = at
         status = llama_cpp.llama_decode(self._context, batch)
         if status != 0:
-            raise EngineError("The model could not compute a batch.", why=f"llama_decode: {status}.")
+            raise EngineError(
+                "The model could not compute a batch.", why=f"llama_decode: {status}."
+            )
         return {
             slot: np.ctypeslib.as_array(
                 llama_cpp.llama_get_logits_ith(self._context, row), shape=(self.vocab_size,)
@@ -149,7 +150,7 @@ class Executor:
         }
 
     def _affordable(self, wanted: int) -> int:
-        """How many sequences fit: keys and values in half precision, within half the free memory."""
+        """How many sequences fit half the free memory: keys and values in half precision."""
         heads = llama_cpp.llama_model_n_head(self._model)
         width = llama_cpp.llama_model_n_embd(self._model) // max(heads, 1)
         per_token = (
@@ -160,7 +161,7 @@ class Executor:
         free = psutil.virtual_memory().available * _CONTEXT_SHARE
         return max(1, min(wanted, int(free // (per_token * self.context))))
 
-    def _make_context(self, threads: int, batch: int) -> llama_cpp.llama_context_p:
+    def _make_context(self, threads: int, batch: int) -> Any:
         parameters = llama_cpp.llama_context_default_params()
         parameters.n_ctx = self.context * self.slots
         parameters.n_batch = batch
@@ -182,13 +183,15 @@ class Executor:
 
     def _apply(self, template: bytes, messages: Sequence[Message], marks: Sequence[str]) -> str:
         chat = (llama_cpp.llama_chat_message * len(messages))()
-        kept = [(m.role.value.encode(), mark.encode()) for m, mark in zip(messages, marks, strict=True)]
+        kept = [
+            (m.role.value.encode(), mark.encode()) for m, mark in zip(messages, marks, strict=True)
+        ]
         for entry, (role, content) in zip(chat, kept, strict=True):
             entry.role, entry.content = role, content
         room = 4096
         buffer = ctypes.create_string_buffer(room)
         count = llama_cpp.llama_chat_apply_template(
-            template, chat, len(messages), True, buffer, room  # noqa: FBT003
+            template, chat, len(messages), True, buffer, room
         )
         if not 0 <= count < room:
             raise EngineError("The model's chat template cannot be applied.")

@@ -48,7 +48,6 @@ class _Answer:
     decoder: codecs.IncrementalDecoder = field(
         default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace")
     )
-    sampled: int = 0
 
 
 class Loop:
@@ -153,8 +152,12 @@ class Loop:
             return
         if answer.constraint and answer.constraint.complete:
             self._finish(answer, FinishReason.STOP)
-        elif answer.sampled >= answer.job.max_tokens or len(answer.job.tokens) >= self._scheduler.capacity:
+        elif self._is_full(answer):
             self._finish(answer, FinishReason.LENGTH)
+
+    def _is_full(self, answer: _Answer) -> bool:
+        limit = min(answer.job.prompt_length + answer.job.max_tokens, self._scheduler.capacity)
+        return len(answer.job.tokens) >= limit
 
     def _force(self, answer: _Answer) -> None:
         """Add what the grammar forces: computed together with the next token, never sampled."""
@@ -166,7 +169,6 @@ class Loop:
 
     def _append(self, answer: _Answer, tokens: list[int], logprob: float) -> None:
         answer.job.tokens.extend(tokens)
-        answer.sampled += len(tokens)
         text = ""
         for token in tokens:
             piece = self._executor.piece(token)

@@ -52,7 +52,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A job enters a slot: copy the whole sequence of ``copy_from`` if set, then cut to ``keep``."""
+    """A job enters a slot: copy the sequence of ``copy_from`` if set, then cut to ``keep``."""
 
     slot: int
     job: Job
@@ -80,7 +80,9 @@ class Scheduler:
     :param chunk_alone: prefill tokens in a batch without decoding.
     """
 
-    def __init__(self, slots: int, capacity: int, *, chunk: int = 64, chunk_alone: int = 256) -> None:
+    def __init__(
+        self, slots: int, capacity: int, *, chunk: int = 64, chunk_alone: int = 256
+    ) -> None:
         self.slots = [Slot(index) for index in range(slots)]
         self.capacity = capacity
         self._chunk = chunk
@@ -105,7 +107,7 @@ class Scheduler:
         self._waiting.append(job)
 
     def remove(self, job_id: str) -> Slot | None:
-        """Forget a job, finished or cancelled; its slot, if it had one, is free and keeps its cache."""
+        """Forget a job, finished or cancelled; its slot, if any, is free and keeps its cache."""
         self._waiting = [job for job in self._waiting if job.id != job_id]
         for slot in self.slots:
             if slot.job and slot.job.id == job_id:
@@ -191,7 +193,8 @@ class Scheduler:
         return any(
             slot.job is not None
             and len(slot.cached) < slot.job.prompt_length
-            and common_prefix(slot.job.tokens, job.tokens) >= max(shared, len(slot.cached)) + _MIN_SHARED
+            and common_prefix(slot.job.tokens, job.tokens)
+            >= max(shared, len(slot.cached)) + _MIN_SHARED
             for slot in self.slots
         )
 

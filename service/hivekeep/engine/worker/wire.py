@@ -9,7 +9,13 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from hivekeep.domain.inference import EngineEvent, FailEvent, FinishEvent, GenerateRequest, TokenEvent
+from hivekeep.domain.inference import (
+    EngineEvent,
+    FailEvent,
+    FinishEvent,
+    GenerateRequest,
+    TokenEvent,
+)
 from hivekeep.journal import decode, encode
 
 _EVENTS: dict[str, type[TokenEvent | FinishEvent | FailEvent]] = {

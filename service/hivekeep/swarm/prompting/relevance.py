@@ -77,9 +77,5 @@ def blocks_with_neighbours(
     document: Document, wanted: Iterable[int], *, around: int = 2
 ) -> tuple[Block, ...]:
     """The blocks whose index is ``wanted`` and ``around`` blocks before and after each."""
-    keep = {
-        index
-        for centre in wanted
-        for index in range(centre - around, centre + around + 1)
-    }
+    keep = {index for centre in wanted for index in range(centre - around, centre + around + 1)}
     return tuple(block for block in document.blocks if block.index in keep)

@@ -17,7 +17,9 @@ from enum import StrEnum
 from hivekeep.swarm.verification.currencies import CurrencyMention, find_currencies
 
 _SPACES = "\u0020\u00a0\u2009\u202f\u2007"
-_DIGIT_MAP = {ord(full): plain for full, plain in zip("０１２３４５６７８９", "0123456789", strict=True)}
+_DIGIT_MAP = {
+    ord(full): plain for full, plain in zip("０１２３４５６７８９", "0123456789", strict=True)
+}
 _SAME = {
     **_DIGIT_MAP,
     **dict.fromkeys(map(ord, _SPACES + "\t\n\r"), " "),
@@ -80,7 +82,7 @@ class AmountMention:
 
 
 def find_amounts(text: str) -> list[AmountMention]:
-    """All numbers in ``text``, left to right, dates and identifiers included: the caller chooses."""
+    """All numbers in ``text``, left to right, those in dates included: the caller chooses."""
     plain = text.translate(_SAME)
     currencies = find_currencies(text)
     found = []
@@ -141,7 +143,8 @@ def _inside_word(text: str, start: int, end: int) -> bool:
     if after.isascii() and after.isalpha():
         word = re.match(r"[A-Za-z]+", text[end:])
         return word is None or not (
-            find_currencies(word.group()) or word.group().upper() in ("CR", "DR", "SR", "ZRL", "T", "S")
+            find_currencies(word.group())
+            or word.group().upper() in ("CR", "DR", "SR", "ZRL", "T", "S")
         )
     return False
 
@@ -157,7 +160,9 @@ def _mention(
         negative, start = True, text.index("-", beside.end if beside else 0)
     else:
         negative, start, end = _sign(text, start, end, left, right)
-    readings = _read(digits.replace(" ", "").replace("'", ""), grouped="'" in digits or " " in digits)
+    readings = _read(
+        digits.replace(" ", "").replace("'", ""), grouped="'" in digits or " " in digits
+    )
     if not readings:
         return None
     if negative:
@@ -173,7 +178,9 @@ def _beside(
     text: str, start: int, end: int, currencies: list[CurrencyMention]
 ) -> CurrencyMention | None:
     for currency in currencies:
-        between = text[currency.end : start] if currency.end <= start else text[end : currency.start]
+        between = (
+            text[currency.end : start] if currency.end <= start else text[end : currency.start]
+        )
         touching = currency.end <= start or currency.start >= end
         if touching and len(between) <= 3 and not between.strip(" -+(:.*"):
             return currency

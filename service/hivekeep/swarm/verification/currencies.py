@@ -29,8 +29,10 @@ _AMBIGUOUS = {
 }
 _ALSO_PRINTED = {
     "RM": "MYR", "US$": "USD", "A$": "AUD", "C$": "CAD", "S$": "SGD", "HK$": "HKD", "NT$": "TWD",
-    "R$": "BRL", "Fr.": "CHF", "SFr.": "CHF", "sFr": "CHF", "元": "CNY", "圆": "CNY", "人民币": "CNY",
-    "RMB": "CNY", "円": "JPY", "港币": "HKD", "港元": "HKD", "美元": "USD", "欧元": "EUR", "€": "EUR",
+    "R$": "BRL", "Fr.": "CHF", "SFr.": "CHF", "sFr": "CHF", "元": "CNY", "圆": "CNY",
+    "人民币": "CNY",
+    "RMB": "CNY", "円": "JPY", "港币": "HKD", "港元": "HKD", "美元": "USD", "欧元": "EUR",
+    "€": "EUR",
     "₹": "INR", "₩": "KRW", "₽": "RUB", "₺": "TRY", "₫": "VND", "฿": "THB", "₱": "PHP", "₴": "UAH",
     "₪": "ILS", "zł": "PLN", "zl": "PLN", "Kč": "CZK", "Ft": "HUF", "lei": "RON", "Rp": "IDR",
     "Dirhams": "AED", "Dhs": "AED", "Euro": "EUR", "Euros": "EUR", "Ringgit": "MYR",

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from hivekeep.domain.fields import FieldSpec
-from hivekeep.swarm.verification.lexicon import OTHER_LABELS
+from hivekeep.swarm.verification.lexicon import other_labels
 from hivekeep.swarm.verification.text import fold, fold_mapped
 
 _MAX_WORDS = 7
@@ -42,7 +42,7 @@ class Vocabulary:
     def __init__(self, fields: Iterable[FieldSpec]) -> None:
         self._owners: dict[str, set[str]] = {}
         self._other: dict[str, str] = {}
-        for name, phrases in OTHER_LABELS.items():
+        for name, phrases in other_labels().items():
             for phrase in phrases:
                 for form in _forms(phrase):
                     self._other[form] = name
@@ -79,12 +79,12 @@ class Vocabulary:
                 if hit is not None:
                     start, end = folded.original(words[first][0] + offset, words[last][1])
                     hits.append(Label(start, end, hit[0], hit[1], len(joined) - offset))
-        hits.sort(key=lambda hit: (-(hit.end - hit.start), hit.start))
+        hits.sort(key=lambda label: (-(label.end - label.start), label.start))
         kept: list[Label] = []
-        for hit in hits:
-            if not any(hit.start < other.end and other.start < hit.end for other in kept):
-                kept.append(hit)
-        return sorted(kept, key=lambda hit: hit.start)
+        for label in hits:
+            if not any(label.start < other.end and other.start < label.end for other in kept):
+                kept.append(label)
+        return sorted(kept, key=lambda label: label.start)
 
     def _lookup(self, form: str) -> tuple[frozenset[str], str] | None:
         owners = self._owners.get(form)
@@ -101,9 +101,14 @@ class Vocabulary:
         return None, 0
 
 
+_TWO_LETTERS: dict[str, str | int | None] = {
+    "ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue",
+}  # fmt: skip
+
+
 def _forms(phrase: str) -> set[str]:
     """The squeezed forms a label is looked up by; umlauts also as two letters."""
-    spelled = phrase.translate(str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue"}))
+    spelled = phrase.translate(str.maketrans(_TWO_LETTERS))
     forms = {"".join(_WORD.findall(fold(text))) for text in (phrase, spelled)}
     return {form for form in forms if form}
 

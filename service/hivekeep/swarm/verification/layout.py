@@ -142,9 +142,7 @@ class Layout:
                 at -= 1
             return
         same = [
-            other
-            for other in self.by_page[line.page]
-            if other is not line and _beside(other, line)
+            other for other in self.by_page[line.page] if other is not line and _beside(other, line)
         ]
         yield from sorted(same, key=lambda other: -_x1(other))
 
@@ -166,9 +164,7 @@ class Layout:
                     yield other
             return
         over = [
-            other
-            for other in self.by_page[line.page]
-            if other is not line and _over(other, line)
+            other for other in self.by_page[line.page] if other is not line and _over(other, line)
         ]
         yield from sorted(over, key=lambda other: -_y(other))[:reach]
 

@@ -48,12 +48,11 @@ def fold_mapped(text: str) -> Folded:
     ends: list[int] = []
     for start, end, folded in _pieces(text):
         for char in folded:
-            if char.isspace():
-                if chars and chars[-1] == " ":
-                    ends[-1] = end
-                    continue
-                char = " "
-            chars.append(char)
+            blank = char.isspace()
+            if blank and chars and chars[-1] == " ":
+                ends[-1] = end
+                continue
+            chars.append(" " if blank else char)
             starts.append(start)
             ends.append(end)
     return Folded("".join(chars), tuple(starts), tuple(ends))
@@ -63,11 +62,15 @@ def _pieces(text: str) -> Iterator[tuple[int, int, str]]:
     at = 0
     while at < len(text):
         char = text[at]
-        if char == "-" and 0 < at < len(text) - 2 and text[at + 1] == "\n":
-            # Only a lower-case continuation is a hyphenation; "SEPA-\nMandat" keeps its hyphen.
-            if text[at - 1].isalpha() and text[at + 2].islower():
-                at += 2
-                continue
+        # Only a lower-case continuation is a hyphenation; "SEPA-\nMandat" keeps its hyphen.
+        if (
+            char == "-"
+            and 0 < at < len(text) - 2
+            and text[at + 1] == "\n"
+            and (text[at - 1].isalpha() and text[at + 2].islower())
+        ):
+            at += 2
+            continue
         yield at, at + 1, _fold_char(char)
         at += 1
 
@@ -169,7 +172,7 @@ def edit_distance(left: str, right: str, limit: int) -> int:
 
 
 def allowed_errors(length: int) -> int:
-    """How many wrong characters a name of ``length`` letters and digits may have: long ones only."""
+    """How many wrong characters a long name of ``length`` letters and digits may have."""
     return 0 if length < 10 else length // 10
 
 

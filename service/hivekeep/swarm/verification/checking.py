@@ -1,0 +1,171 @@
+"""Decides how far each stated value of a document can be trusted.
+
+Responsible for the verdict: grounded, derived, judged, absent, or for a person to review; finding
+values is ``grounding``'s work.  Invariant: no value is called grounded without evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from hivekeep.domain.documents import Document
+from hivekeep.domain.fields import FieldSpec, FieldType, Plan
+from hivekeep.domain.values import (
+    CheckedValue,
+    DocumentResult,
+    FieldValue,
+    RowsValue,
+    ValueStatus,
+)
+from hivekeep.swarm.verification.grounding import Found, locate
+from hivekeep.swarm.verification.mentions import LOOSE, Context
+from hivekeep.swarm.verification.relations import check_relations
+
+_MOST_PLACES = 3
+# From this strength on a label is printed right beside or above its value.
+_CLEAR = 2.0
+_UNGROUNDED = "It was not found in the document."
+
+
+def check(
+    plan: Plan,
+    document: Document,
+    answer: Mapping[str, Any],
+    second: Mapping[str, Any] | None = None,
+) -> DocumentResult:
+    """Judge a model's ``answer``; ``second`` holds what it said when asked again, by field."""
+    context = Context(plan, document)
+    values: list[CheckedValue] = []
+    for spec in plan.fields:
+        raw = answer.get(spec.name)
+        if spec.type is FieldType.ROWS:
+            values.append(_rows(context, spec, raw))
+        elif second is not None and spec.name in second:
+            values.append(_twice(context, spec, raw, second[spec.name]))
+        else:
+            values.append(_once(context, spec, raw))
+    return check_relations(plan, context, tuple(values))
+
+
+def alternatives(context: Context, spec: FieldSpec, value: CheckedValue) -> tuple[str, ...]:
+    """What the document's labels offer for a field that is in doubt, as printed, best first."""
+    if not isinstance(value, FieldValue) or not spec.grounded:
+        return ()
+    clear = [v for v, score in context.candidates(spec).items() if score >= _CLEAR]
+    printed: dict[str, None] = {}
+    wanted = [*clear[:4], *([value.value] if value.evidence else [])]
+    for mention in context.mentions(spec.type):
+        if mention.value in wanted and mention.value not in printed.values():
+            printed.setdefault(context.layout.text((mention.span,)), None)
+    return tuple(printed)[:6]
+
+
+def is_doubtful(context: Context, spec: FieldSpec, value: CheckedValue) -> bool:
+    """Whether asking the model again could help."""
+    if not isinstance(value, FieldValue) or not spec.grounded:
+        return False
+    if value.status is ValueStatus.NEEDS_REVIEW:
+        return True
+    if value.status is not ValueStatus.ABSENT:
+        return False
+    clear = [v for v, score in context.candidates(spec).items() if score >= _CLEAR]
+    return len(clear) == 1 or (bool(clear) and spec.required)
+
+
+def _once(context: Context, spec: FieldSpec, raw: Any) -> FieldValue:
+    if not spec.grounded or spec.type in (FieldType.PROSE, FieldType.CHOICE):
+        return _judged(spec, raw)
+    found = locate(context, spec, raw)
+    if found is None:
+        return FieldValue(spec.name, None, ValueStatus.ABSENT)
+    if spec.type is FieldType.BOOLEAN:
+        return FieldValue(spec.name, found.value, ValueStatus.JUDGED)
+    return _verdict(context, spec, found, _objection(context, spec, found))
+
+
+def _twice(context: Context, spec: FieldSpec, raw: Any, again: Any) -> FieldValue:
+    first = _once(context, spec, raw)
+    other = _once(context, spec, again)
+    if other.status is ValueStatus.GROUNDED:
+        return other
+    if first.status is ValueStatus.GROUNDED:
+        return first
+    if other.status is ValueStatus.ABSENT:
+        # Withdrawn: a value that nothing supports is better left out than shown.
+        return first if first.evidence else other
+    return other if other.evidence or not first.evidence else first
+
+
+def _judged(spec: FieldSpec, raw: Any) -> FieldValue:
+    if raw is None or (isinstance(raw, str) and not raw.strip()):
+        return FieldValue(spec.name, None, ValueStatus.ABSENT)
+    text = " ".join(str(raw).split())[: spec.max_length] if isinstance(raw, str) else raw
+    if spec.type is FieldType.CHOICE and text not in spec.choices:
+        return FieldValue(spec.name, None, ValueStatus.ABSENT, reason="Not one of the choices.")
+    return FieldValue(spec.name, text, ValueStatus.JUDGED)
+
+
+def _verdict(context: Context, spec: FieldSpec, found: Found, objection: str) -> FieldValue:
+    places = sorted(found.places, key=lambda place: -context.label_at(place[0]).score(spec.name))
+    evidence = tuple(
+        item for place in places[:_MOST_PLACES] for item in context.layout.evidence(place)
+    )
+    if not found.places:
+        objection = (
+            f"It was not found in the document: {found.doubt}." if found.doubt else _UNGROUNDED
+        )
+    elif found.doubt:
+        objection = f"It is printed, but {found.doubt}."
+    status = ValueStatus.NEEDS_REVIEW if objection else ValueStatus.GROUNDED
+    return FieldValue(spec.name, found.value, status, evidence, objection)
+
+
+def _objection(context: Context, spec: FieldSpec, found: Found) -> str:
+    """What the labels beside a printed value say against it; empty if nothing."""
+    labels = [context.label_at(place[0]) for place in found.places if place]
+    if not labels:
+        return ""
+    best = max(label.score(spec.name) for label in labels)
+    if best >= _CLEAR:
+        return ""
+    rivals = [
+        value
+        for value, score in context.candidates(spec).items()
+        if score >= max(_CLEAR, best + LOOSE) and value != found.value
+    ]
+    other = next((label.other for label in labels if label.other), "")
+    if best < 0 and other and all(label.score(spec.name) < 0 for label in labels):
+        return f"It is printed as {other}."
+    if rivals:
+        return f"The document's own label points at {rivals[0]}."
+    return ""
+
+
+def _rows(context: Context, spec: FieldSpec, raw: Any) -> RowsValue:
+    rows = [row for row in raw if isinstance(row, Mapping)] if isinstance(raw, list) else []
+    checked = tuple(
+        tuple(_cell(context, column, row.get(column.name)) for column in spec.columns)
+        for row in rows[: spec.max_rows]
+    )
+    checked = tuple(row for row in checked if any(cell.value is not None for cell in row))
+    if not checked:
+        return RowsValue(spec.name, (), ValueStatus.ABSENT)
+    doubtful = sum(any(c.status is ValueStatus.NEEDS_REVIEW for c in row) for row in checked)
+    if doubtful:
+        reason = f"{doubtful} of {len(checked)} rows hold values that are not in the document."
+        return RowsValue(spec.name, checked, ValueStatus.NEEDS_REVIEW, reason)
+    return RowsValue(spec.name, checked, ValueStatus.GROUNDED)
+
+
+def _cell(context: Context, column: FieldSpec, raw: Any) -> FieldValue:
+    if not column.grounded or column.type in (FieldType.PROSE, FieldType.CHOICE):
+        return _judged(column, raw)
+    found = locate(context, column, raw)
+    if found is None:
+        return FieldValue(column.name, None, ValueStatus.ABSENT)
+    if column.type is FieldType.BOOLEAN:
+        return FieldValue(column.name, found.value, ValueStatus.JUDGED)
+    value = _verdict(context, column, found, "")
+    return replace(value, evidence=value.evidence[:1])

@@ -1,0 +1,241 @@
+"""Everything in a document that could be the value of some field, and what labels it.
+
+Responsible for reading dates, amounts, currencies and identifiers once per document and for the
+label that belongs to each; not for choosing.  Invariant: a mention's span is where its value is
+printed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from hivekeep.domain.documents import Document
+from hivekeep.domain.fields import FieldSpec, FieldType, Plan
+from hivekeep.domain.values import Scalar
+from hivekeep.swarm.verification.amounts import (
+    AmountMention,
+    Style,
+    canonical,
+    document_style,
+    find_amounts,
+)
+from hivekeep.swarm.verification.currencies import find_currencies, settle
+from hivekeep.swarm.verification.dates import DateMention, Order, document_order, find_dates
+from hivekeep.swarm.verification.labels import Label, Vocabulary
+from hivekeep.swarm.verification.layout import Layout, Line, Span
+
+SAME_LINE, LEFT_CELL, ABOVE, LOOSE = 3.0, 2.5, 2.0, 1.0
+_IDENTIFIER = re.compile(
+    r"(?<![\w])#?[A-Za-z0-9](?:[A-Za-z0-9]|[-/._](?=[A-Za-z0-9])){1,38}(?![\w])"
+)
+_MONTH_FIRST = frozenset({"USD"})
+_MOST_CELLS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Association:
+    """What the words beside a value say it is: ``owners`` are fields, ``other`` something else."""
+
+    owners: frozenset[str] = frozenset()
+    other: str = ""
+    strength: float = 0.0
+
+    def score(self, field: str) -> float:
+        """How much this speaks for the value being ``field``'s; negative if against."""
+        if not self.strength:
+            return 0.0
+        return self.strength if field in self.owners else -self.strength
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A value as printed at ``span``, in normal form, with its label."""
+
+    value: Scalar
+    span: Span
+    label: Association
+
+
+class Context:
+    """One document seen with one plan's labels; everything is computed when first needed."""
+
+    def __init__(self, plan: Plan, document: Document) -> None:
+        self.plan = plan
+        self.layout = Layout(document)
+        self._vocabulary = Vocabulary(
+            [spec for spec in plan.fields if spec.type is not FieldType.ROWS]
+        )
+
+    def mentions(self, kind: FieldType) -> tuple[Mention, ...]:
+        """All values of a type; empty for types whose values cannot be told from other words."""
+        match kind:
+            case FieldType.DATE:
+                return self._dates
+            case FieldType.AMOUNT:
+                return self._money
+            case FieldType.NUMBER | FieldType.INTEGER:
+                return self._numbers
+            case FieldType.IDENTIFIER:
+                return self._identifiers
+            case _:
+                return ()
+
+    def candidates(self, spec: FieldSpec) -> dict[Scalar, float]:
+        """Every value that a label of ``spec`` points at, with the best score, best first."""
+        scores: dict[Scalar, float] = {}
+        for mention in self.mentions(spec.type):
+            score = mention.label.score(spec.name)
+            if score > 0:
+                scores[mention.value] = max(scores.get(mention.value, 0.0), score)
+        return dict(sorted(scores.items(), key=lambda item: -item[1]))
+
+    @cached_property
+    def order(self) -> Order | None:
+        """How numeric dates are to be read: by the document's clear dates, then by its currency."""
+        clear = document_order(line.text for line in self.layout.lines)
+        if clear is not None:
+            return clear
+        if self.currency is None:
+            return None
+        return Order.MONTH_FIRST if self.currency in _MONTH_FIRST else Order.DAY_FIRST
+
+    @cached_property
+    def style(self) -> Style | None:
+        """Which mark separates decimals in this document."""
+        return document_style(line.text for line in self.layout.lines)
+
+    @cached_property
+    def currency(self) -> str | None:
+        """The currency most amounts are printed with, if that can be told."""
+        votes: Counter[str] = Counter()
+        for code in self._currency_codes:
+            votes[code] += 1
+        if not votes:
+            return None
+        (best, count), *rest = votes.most_common()
+        return best if not rest or count > rest[0][1] else None
+
+    def settle_currency(self, codes: tuple[str, ...]) -> str | None:
+        """One code out of a symbol's possible ones, by what else the document says."""
+        return settle(codes, self._text, self._printed_codes)
+
+    @cached_property
+    def _text(self) -> str:
+        return "\n".join(line.text for line in self.layout.lines)
+
+    @cached_property
+    def _printed_codes(self) -> frozenset[str]:
+        return frozenset(
+            mention.codes[0]
+            for line in self.layout.lines
+            for mention in find_currencies(line.text)
+            if len(mention.codes) == 1
+        )
+
+    @cached_property
+    def _currency_codes(self) -> list[str]:
+        found = []
+        for line in self.layout.lines:
+            for mention in find_currencies(line.text):
+                code = self.settle_currency(mention.codes)
+                if code:
+                    found.append(code)
+        return found
+
+    @cached_property
+    def _dates(self) -> tuple[Mention, ...]:
+        return tuple(
+            Mention(day.isoformat(), span, self._label(line, span.start))
+            for line, span, mention in self._found_dates()
+            if (day := mention.resolve(self.order)) is not None
+        )
+
+    def _found_dates(self) -> Iterator[tuple[Line, Span, DateMention]]:
+        for line in self.layout.lines:
+            for mention in find_dates(line.text):
+                yield line, Span(line.index, mention.start, mention.end), mention
+
+    @cached_property
+    def _all_amounts(self) -> tuple[tuple[Line, AmountMention], ...]:
+        return tuple(
+            (line, mention)
+            for line in self.layout.lines
+            for mention in find_amounts(line.text)
+            if not mention.percent
+        )
+
+    @cached_property
+    def _money(self) -> tuple[Mention, ...]:
+        return tuple(
+            mention
+            for (_, amount), mention in zip(self._readable_amounts, self._numbers, strict=True)
+            if amount.money
+        )
+
+    @cached_property
+    def _readable_amounts(self) -> tuple[tuple[Line, AmountMention], ...]:
+        return tuple(
+            (line, amount)
+            for line, amount in self._all_amounts
+            if amount.resolve(self.style) is not None
+        )
+
+    @cached_property
+    def _numbers(self) -> tuple[Mention, ...]:
+        found = []
+        for line, amount in self._readable_amounts:
+            value = amount.resolve(self.style)
+            assert value is not None
+            span = Span(line.index, amount.start, amount.end)
+            found.append(Mention(canonical(value), span, self._label(line, amount.start)))
+        return tuple(found)
+
+    @cached_property
+    def _identifiers(self) -> tuple[Mention, ...]:
+        found = []
+        for line in self.layout.lines:
+            taken = [(date.start, date.end) for date in find_dates(line.text)]
+            for match in _IDENTIFIER.finditer(line.text):
+                start, end = match.span()
+                text = match.group().lstrip("#")
+                inside = any(one < end and start < two for one, two in taken)
+                if inside or not any(char.isdigit() for char in text):
+                    continue
+                start = end - len(text)
+                label = self._label(line, start)
+                if label.strength:
+                    found.append(Mention(text, Span(line.index, start, end), label))
+        return tuple(found)
+
+    def label_at(self, span: Span) -> Association:
+        """What labels the value printed at ``span``."""
+        return self._label(self.layout.lines[span.line], span.start)
+
+    def _label(self, line: Line, start: int) -> Association:
+        before = [label for label in self._vocabulary.labels(line.text) if label.end <= start]
+        if before:
+            gap = start - before[-1].end
+            return _association(before[-1], SAME_LINE if gap <= 40 else LOOSE)
+        crossed = 0
+        for cell, _ in zip(self.layout.left_of(line), range(_MOST_CELLS), strict=False):
+            labels = self._vocabulary.labels(cell.text)
+            if labels:
+                column = self._column(line) if crossed else None
+                return column or _association(labels[-1], LEFT_CELL if not crossed else LOOSE)
+            crossed += any(char.isdigit() for char in cell.text)
+        return self._column(line) or Association()
+
+    def _column(self, line: Line) -> Association | None:
+        for distance, cell in enumerate(self.layout.above(line, reach=2)):
+            labels = self._vocabulary.labels(cell.text)
+            if labels and not any(char.isdigit() for char in cell.text[labels[-1].end :]):
+                return _association(labels[-1], ABOVE if not distance else LOOSE)
+        return None
+
+
+def _association(label: Label, strength: float) -> Association:
+    return Association(label.owners, label.other, strength)
