@@ -87,7 +87,7 @@ def look(path: str, root: Path) -> Fingerprint | None:
         if stat.S_ISLNK(found.st_mode):
             if not is_inside(Path(path).resolve(strict=True), root):
                 return None
-            found = os.stat(path)
+            found = Path(path).stat()
     except (OSError, RuntimeError):  # RuntimeError: a loop of links on Python before 3.13
         return None
     if not stat.S_ISREG(found.st_mode):
@@ -121,8 +121,8 @@ def examine(path: str, root: Path, hash_file: HashFile, *, wait_for_writer: bool
 def has_writer(path: str) -> bool:
     """Whether any process has ``path`` open for writing, as far as the system tells.
 
-    Linux grants a read lease on a file only if nobody has it open for writing.  Other systems, other
-    users' files and most network file systems do not say; the answer is then ``False``.
+    Linux grants a read lease on a file only if nobody has it open for writing.  Other systems,
+    other users' files and most network file systems do not say; the answer is then ``False``.
 
     :raises OSError: if the file cannot be opened.
     """
@@ -161,9 +161,7 @@ def scan(config: WatchConfig, root: Path, below: Sequence[str] = ("",)) -> Scan:
     return Scan(tuple(files), tuple(closed))
 
 
-def _walk(
-    start: str, config: WatchConfig, output: Path, closed: list[str]
-) -> Iterator[str]:
+def _walk(start: str, config: WatchConfig, output: Path, closed: list[str]) -> Iterator[str]:
     stack = [start]
     while stack:
         folder = stack.pop()
@@ -177,9 +175,9 @@ def _walk(
             continue
         for entry in found:
             if entry.is_dir(follow_symlinks=False):
-                if config.recursive and not entry.name.startswith("."):
-                    if Path(entry.path).resolve() != output:
-                        stack.append(entry.path)
+                visible = config.recursive and not entry.name.startswith(".")
+                if visible and Path(entry.path).resolve() != output:
+                    stack.append(entry.path)
                 continue
             relative = relative_to(entry.path, config.folder)
             if relative is not None and is_wanted(config, relative):

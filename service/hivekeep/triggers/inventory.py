@@ -49,6 +49,14 @@ CREATE TABLE IF NOT EXISTS work (
     PRIMARY KEY (sha256, recipe_hash)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS work_by_path ON work (path);
+CREATE TABLE IF NOT EXISTS undelivered (
+    batch       TEXT NOT NULL,
+    watch       TEXT NOT NULL,
+    path        BLOB NOT NULL,
+    size        INTEGER NOT NULL,
+    sha256      TEXT NOT NULL,
+    PRIMARY KEY (batch, path)
+) STRICT, WITHOUT ROWID;
 """
 _COLUMNS = "watch, path, size, mtime_ns, ctime_ns, sha256, recipe_hash, state, reason"
 _IN_HAND = (FileState.SEEN, FileState.BATCHED, FileState.RUNNING, FileState.DONE)
@@ -106,14 +114,22 @@ class Inventory:
             rows = database.execute(query, (watch, *chosen)).fetchall()
         return [_record(row) for row in rows]
 
-    def admit(self, config: WatchConfig, found: Sequence[Readable]) -> list[FoundFile]:
-        """Record readable files and return those whose content is new work, now ``SEEN``."""
+    def admit(
+        self, config: WatchConfig, found: Sequence[Readable]
+    ) -> tuple[list[FoundFile], list[str]]:
+        """Record readable files and find those whose content is new work, now ``SEEN``.
+
+        :returns: the new work, and the paths whose former content was ``SEEN`` and is given up, so
+            that a copy of it that was passed over has to be found anew.
+        """
         with self._writing() as database:
-            return [
+            given_up = [file.path for file in found if self._give_up_former(database, config, file)]
+            new = [
                 FoundFile(Path(file.path), file.fingerprint.size, file.sha256)
                 for file in found
                 if self._admit(database, config, file)
             ]
+        return new, given_up
 
     def ignore(self, config: WatchConfig, found: Iterable[Readable], reason: str) -> None:
         """Record files that are deliberately left alone."""
@@ -136,39 +152,39 @@ class Inventory:
         """Put ``SEEN`` files into a batch, before it is delivered."""
         with self._writing() as database:
             for file in files:
-                self._move(database, watch, file, FileState.BATCHED, batch)
+                path = os.fsencode(file.path)
+                database.execute(
+                    "INSERT INTO undelivered VALUES (?, ?, ?, ?, ?)",
+                    (batch, watch, path, file.size, file.sha256),
+                )
+                self._move(database, watch, file, FileState.SEEN, FileState.BATCHED, batch)
 
     def delivered(self, batch: str, watch: str, files: Sequence[FoundFile]) -> None:
         """The batch's delivery is confirmed: its files are being worked on, or already done."""
         with self._writing() as database:
             for file in files:
-                row = database.execute(
-                    "SELECT state FROM files WHERE watch = ? AND path = ? AND batch = ?",
-                    (watch, os.fsencode(file.path), batch),
-                ).fetchone()
-                if row and row[0] == FileState.BATCHED:
-                    self._move(database, watch, file, FileState.RUNNING, batch)
+                self._move(database, watch, file, FileState.BATCHED, FileState.RUNNING, batch)
+            database.execute("DELETE FROM undelivered WHERE batch = ?", (batch,))
 
     def undelivered(self, watch: str) -> dict[str, tuple[FoundFile, ...]]:
         """Batches whose delivery was not confirmed, by id, as they were put together."""
         with self._reading() as database:
             rows = database.execute(
-                "SELECT batch, path, size, sha256 FROM files WHERE watch = ? AND state = ? "
+                "SELECT batch, path, size, sha256 FROM undelivered WHERE watch = ? "
                 "ORDER BY batch, path",
-                (watch, FileState.BATCHED),
+                (watch,),
             ).fetchall()
-        batches: dict[str, tuple[FoundFile, ...]] = {}
+        batches: dict[str, list[FoundFile]] = {}
         for batch, path, size, sha256 in rows:
-            file = FoundFile(Path(os.fsdecode(path)), size, sha256)
-            batches[batch] = (*batches.get(batch, ()), file)
-        return batches
+            batches.setdefault(batch, []).append(FoundFile(Path(os.fsdecode(path)), size, sha256))
+        return {batch: tuple(files) for batch, files in batches.items()}
 
     def note(self, batch: str, reason: str) -> None:
         """Say why a batch is held back."""
         with self._writing() as database:
             database.execute(
                 "UPDATE files SET reason = ? WHERE batch = ? AND state = ?",
-                (reason, batch, FileState.BATCHED),
+                (_storable(reason), batch, FileState.BATCHED),
             )
 
     def mark(
@@ -180,31 +196,69 @@ class Inventory:
             database.execute(
                 "UPDATE files SET state = ?, reason = ?, updated = ? "
                 "WHERE path = ? AND sha256 = ? AND (? = '' OR watch = ?)",
-                (state, reason, self._clock(), *chosen[1:]),
+                (state, _storable(reason), self._clock(), *chosen[1:]),
             )
             database.execute(
                 "UPDATE work SET state = ? WHERE path = ? AND sha256 = ? AND (? = '' OR watch = ?)",
                 chosen,
             )
 
+    def drop(self, config: WatchConfig, files: Sequence[FoundFile]) -> None:
+        """Forget ``SEEN`` files that have vanished, and that copies of them were passed over."""
+        with self._writing() as database:
+            for file in files:
+                self._give_up(database, config, os.fsencode(file.path), file.sha256)
+
     def forget_unbatched(self, watch: str) -> None:
         """Forget files that were seen but not yet in a batch, so that they are found anew."""
-        self._forget(watch, (FileState.SEEN,), (FileState.SEEN,))
+        with self._writing() as database:
+            self._forget_work(database, watch, FileState.SEEN)
+            database.execute(
+                "DELETE FROM files WHERE watch = ? AND state = ?", (watch, FileState.SEEN)
+            )
 
     def forget(self, watch: str) -> None:
         """Forget a folder that is not watched any more; what was done stays known as done."""
-        self._forget(watch, tuple(FileState), (FileState.SEEN, FileState.BATCHED))
-
-    def _forget(
-        self, watch: str, files: tuple[FileState, ...], work: tuple[FileState, ...]
-    ) -> None:
         with self._writing() as database:
-            for table, states in (("files", files), ("work", work)):
-                marks = ", ".join("?" * len(states))
-                database.execute(
-                    f"DELETE FROM {table} WHERE watch = ? AND state IN ({marks})",  # noqa: S608
-                    (watch, *states),
-                )
+            self._forget_work(database, watch, FileState.SEEN)
+            self._forget_work(database, watch, FileState.BATCHED)
+            database.execute("DELETE FROM files WHERE watch = ?", (watch,))
+            database.execute("DELETE FROM undelivered WHERE watch = ?", (watch,))
+
+    def _forget_work(self, database: sqlite3.Connection, watch: str, state: FileState) -> None:
+        # A copy that was passed over for it, in whatever folder, has to be found anew too.
+        database.execute(
+            "DELETE FROM files WHERE state = ? AND sha256 IN "
+            "(SELECT sha256 FROM work WHERE watch = ? AND state = ?)",
+            (FileState.IGNORED, watch, state),
+        )
+        database.execute("DELETE FROM work WHERE watch = ? AND state = ?", (watch, state))
+
+    def _give_up_former(
+        self, database: sqlite3.Connection, config: WatchConfig, file: Readable
+    ) -> bool:
+        """Give up what a file held before, if it was changed before it was put into a batch."""
+        path = os.fsencode(file.path)
+        row = database.execute(
+            "SELECT sha256 FROM files WHERE watch = ? AND path = ? AND state = ? AND sha256 <> ?",
+            (config.id, path, FileState.SEEN, file.sha256),
+        ).fetchone()
+        if row:
+            self._give_up(database, config, path, row[0])
+        return row is not None
+
+    def _give_up(
+        self, database: sqlite3.Connection, config: WatchConfig, path: bytes, sha256: str
+    ) -> None:
+        for table in ("files", "work"):
+            database.execute(
+                f"DELETE FROM {table} "  # noqa: S608
+                "WHERE watch = ? AND path = ? AND sha256 = ? AND state = ?",
+                (config.id, path, sha256, FileState.SEEN),
+            )
+        database.execute(
+            "DELETE FROM files WHERE sha256 = ? AND state = ?", (sha256, FileState.IGNORED)
+        )
 
     def _admit(self, database: sqlite3.Connection, config: WatchConfig, file: Readable) -> bool:
         path = os.fsencode(file.path)
@@ -229,9 +283,7 @@ class Inventory:
                 FileState.IGNORED, _duplicate(file.path, os.fsdecode(first[0])),
             )  # fmt: skip
             return False
-        self._put(
-            database, config, file.path, file.fingerprint, file.sha256, FileState.SEEN, ""
-        )
+        self._put(database, config, file.path, file.fingerprint, file.sha256, FileState.SEEN, "")
         database.execute(
             "INSERT OR REPLACE INTO work (sha256, recipe_hash, watch, path, state) "
             "VALUES (?, ?, ?, ?, ?)",
@@ -254,7 +306,7 @@ class Inventory:
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, '', ?)",
             (
                 config.id, os.fsencode(path), *_numbers(fingerprint), sha256, config.recipe_hash,
-                state, reason, self._clock(),
+                state, _storable(reason), self._clock(),
             ),
         )  # fmt: skip
 
@@ -263,18 +315,19 @@ class Inventory:
         database: sqlite3.Connection,
         watch: str,
         file: FoundFile,
-        state: FileState,
+        before: FileState,
+        after: FileState,
         batch: str,
     ) -> None:
-        path = os.fsencode(file.path)
+        which = (watch, os.fsencode(file.path), file.sha256, before)
         database.execute(
             "UPDATE files SET state = ?, batch = ?, reason = '', updated = ? "
-            "WHERE watch = ? AND path = ? AND sha256 = ?",
-            (state, batch, self._clock(), watch, path, file.sha256),
+            "WHERE watch = ? AND path = ? AND sha256 = ? AND state = ?",
+            (after, batch, self._clock(), *which),
         )
         database.execute(
-            "UPDATE work SET state = ? WHERE watch = ? AND path = ? AND sha256 = ?",
-            (state, watch, path, file.sha256),
+            "UPDATE work SET state = ? WHERE watch = ? AND path = ? AND sha256 = ? AND state = ?",
+            (after, *which),
         )
 
     @contextmanager
@@ -334,6 +387,11 @@ def _duplicate(path: str, first: str) -> str:
     if path == first:
         return "This content was processed before under the same name."
     return f"Duplicate of {first}: the same content with the same recipe is processed only once."
+
+
+def _storable(reason: str) -> str:
+    # A reason may name a file, and a name need not be valid text.
+    return reason.encode("utf-8", "replace").decode()
 
 
 def _numbers(fingerprint: Fingerprint) -> tuple[int, int, int]:

@@ -15,10 +15,10 @@ from pathlib import Path
 class WatchConfig:
     """One watched folder.
 
-    ``folder`` and ``output`` are absolute paths.  ``recipe_hash`` is the SHA-256 of the recipe file
-    and part of what "the same work" means.  ``include`` and ``exclude`` are shell patterns, compared
-    without regard to case with a file's name, or with its path below ``folder`` if they hold a
-    slash; no ``include`` means every file.  A file is settled when it has not changed for
+    ``folder`` and ``output`` are absolute paths.  ``recipe_hash`` is the SHA-256 of the recipe
+    file and part of what "the same work" means.  ``include`` and ``exclude`` are shell patterns,
+    compared without regard to case with a file's name, or with its path below ``folder`` if they
+    hold a slash; no ``include`` means every file.  A file is settled when it has not changed for
     ``settle_seconds``, and a batch closes when nothing more settled for ``batch_seconds``.
     """
 

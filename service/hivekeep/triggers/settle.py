@@ -103,6 +103,10 @@ class Settling:
             self._put(path, after)
         return verdict
 
+    def peek(self, path: str) -> Pending:
+        """What is known of the pending ``path``."""
+        return self._pending[path]
+
     def take(self, path: str) -> Pending:
         """Remove and return ``path``, which has settled."""
         return self._pending.pop(path)
