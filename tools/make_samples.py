@@ -18,7 +18,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
-from docx import Document as new_docx
+import docx
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from reportlab.lib.pagesizes import A4
 from reportlab.pdfbase import pdfmetrics
@@ -164,7 +164,8 @@ def invoices() -> dict[str, Invoice]:
             ("Harbour Lights Electrical Ltd", "22 Quay Street", "Bristol BS1 4XD"),
             ("Juniper & Vale Architects LLP", "8 Meadow Row", "Bath BA2 3QF"),
             "GBP", "£", d(20),
-            (Line("Rewiring of studio 3", 1, d("1840.00")), Line("LED panel 600x600", 12, d("46.50")),
+            (Line("Rewiring of studio 3", 1, d("1840.00")),
+             Line("LED panel 600x600", 12, d("46.50")),
              Line("Emergency exit sign", 4, d("71.25"))), ENGLISH,
         ),
         "rechnung-2026-0417.pdf": Invoice(
@@ -261,7 +262,9 @@ def write_pdf(path: Path, invoice: Invoice) -> None:
     canvas.setTitle(invoice.words.title)
 
     def text(x: float, y: float, line: str, size: float = 10, *, right: bool = False) -> None:
-        parts = [(font, part, pdfmetrics.stringWidth(part, font, size)) for font, part in runs(line)]
+        parts = [
+            (font, part, pdfmetrics.stringWidth(part, font, size)) for font, part in runs(line)
+        ]
         at = x * MM - (sum(width for *_, width in parts) if right else 0)
         for font, part, width in parts:
             canvas.setFont(font, size)
@@ -293,7 +296,7 @@ def write_pdf(path: Path, invoice: Invoice) -> None:
 
 def write_docx(path: Path, invoice: Invoice) -> None:
     """A DOCX with a table."""
-    document = new_docx()
+    document = docx.Document()
     document.add_paragraph("\n".join(invoice.seller))
     document.add_heading(invoice.words.title, 1)
     document.add_paragraph(f"{invoice.words.buyer}:\n" + "\n".join(invoice.buyer))
@@ -361,7 +364,7 @@ def write_scan(path: Path, invoice: Invoice, fonts: dict[str, str]) -> None:
 
 def write_contract(path: Path) -> None:
     """The contract as DOCX."""
-    document = new_docx()
+    document = docx.Document()
     document.add_heading(str(CONTRACT["title"]), 1)
     for paragraph in CONTRACT["paragraphs"]:
         document.add_paragraph(str(paragraph))

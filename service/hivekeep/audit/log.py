@@ -61,6 +61,7 @@ class AuditLog:
         self._write_lock = threading.Lock()
         self._failed: str = ""
         self._file: IO[bytes] | None = None
+        self._head: layout.Head = layout.Head(0, layout.GENESIS)
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = (folder / "lock").open("a")
@@ -130,7 +131,9 @@ class AuditLog:
                     next_step="Remove the cause and restart the daemon.",
                 )
             before = self._head.count
-            data = b"".join(self._seal(event, ticket) for ticket in batch for event in ticket.events)
+            data = b"".join(
+                self._seal(event, ticket) for ticket in batch for event in ticket.events
+            )
             self._file.write(data)
             self._file.flush()
             os.fdatasync(self._file.fileno())

@@ -168,4 +168,6 @@ def _read(path: Path) -> bytes:
     except FileNotFoundError:
         return b""
     except OSError as error:
-        raise AuditError("The audit log cannot be read.", why=f"{path}: {error.strerror}.") from error
+        raise AuditError(
+            "The audit log cannot be read.", why=f"{path}: {error.strerror}."
+        ) from error

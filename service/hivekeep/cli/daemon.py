@@ -12,7 +12,7 @@ from hivekeep.cli.output import JsonFlag, console, print_json, safe, size
 from hivekeep.secrets import ask_passphrase, needs_passphrase
 
 app = typer.Typer(
-    help="The background service that does the work. Without a sub-command it runs in this terminal.",
+    help="The background service that does the work. Without a sub-command it runs right here.",
     invoke_without_command=True,
 )
 

@@ -95,7 +95,7 @@ def main() -> None:
         problem_ = HivekeepError(
             "Hivekeep met an error of its own.",
             why=f"{type(error).__name__}: {error}",
-            next_step="Please report it with the command you gave; 'hivekeep doctor' may tell more.",
+            next_step="Please report it with your command; 'hivekeep doctor' may tell more.",
         )
         print_error(problem_, as_json=as_json)
         sys.exit(1)

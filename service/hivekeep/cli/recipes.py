@@ -77,12 +77,10 @@ def validate(file: FileArgument, as_json: JsonFlag = False) -> None:
 
 
 @app.command("test")
-def test(
+def try_recipe(
     context: typer.Context,
     file: FileArgument,
-    documents: Annotated[
-        list[Path] | None, typer.Argument(help="Documents to try it on.")
-    ] = None,
+    documents: Annotated[list[Path] | None, typer.Argument(help="Documents to try it on.")] = None,
     as_json: JsonFlag = False,
 ) -> int:
     """Try a recipe on documents and compare with what its 'test:' section expects.
@@ -119,9 +117,7 @@ def _judge(agent: dict[str, Any], expect: dict[str, Any]) -> dict[str, Any]:
     row: dict[str, Any] = {"document": agent["path"], "values": agent["values"], "mismatches": []}
     if agent["failure"]:
         return {**row, "ok": False, "failure": agent["failure"]}
-    result = decode(
-        DocumentResult, {"values": agent["values"], "problems": agent["problems"]}
-    )
+    result = decode(DocumentResult, {"values": agent["values"], "problems": agent["problems"]})
     mismatches = compare(result, expect)
     row["mismatches"] = [
         {"field": m.field, "expected": m.expected, "got": m.got} for m in mismatches
@@ -137,12 +133,13 @@ def _print(rows: list[dict[str, Any]], detail: dict[str, Any]) -> None:
             if "rows" in value:
                 console.print(f"    {value['name']}: {len(value['rows'])} rows")
             else:
-                console.print(f"    {value['name']}: {safe(value['value'])} [dim]{value['status']}[/]")
+                console.print(
+                    f"    {value['name']}: {safe(value['value'])} [dim]{value['status']}[/]"
+                )
         if failure := row.get("failure"):
             console.print(f"    {safe(failure['what'])} {safe(failure['why'])}")
         for m in row["mismatches"]:
-            console.print(
-                f"    [red]{safe(m['field'])}[/]: expected {safe(m['expected'])}, got {safe(m['got'])}"
-            )
+            told = f"expected {safe(m['expected'])}, got {safe(m['got'])}"
+            console.print(f"    [red]{safe(m['field'])}[/]: {told}")
     for path in detail["deliverables"]:
         console.print(f"workbook: {safe(path)}")

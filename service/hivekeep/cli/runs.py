@@ -127,7 +127,9 @@ def show_run(
         console.print(f"\n[bold]{safe(agent['name'])}[/] [dim]{agent['id']} {agent['state']}[/]")
         for value in agent["values"]:
             if "rows" in value:
-                console.print(f"  {value['name']:16} {len(value['rows'])} rows [dim]{value['status']}[/]")
+                console.print(
+                    f"  {value['name']:16} {len(value['rows'])} rows [dim]{value['status']}[/]"
+                )
             else:
                 remark = f"{value['status']} {safe(value['reason'])}"
                 console.print(f"  {value['name']:16} {safe(value['value'])} [dim]{remark}[/]")

@@ -6,15 +6,21 @@ Invariant: no action goes ahead whose decision is not durably in the audit log.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
 
 from hivekeep.audit import AuditEvent, AuditLog
+from hivekeep.daemon.wiring import resolved
 from hivekeep.domain.actions import Action
 from hivekeep.domain.errors import PolicyDeniedError
 from hivekeep.policy import PolicyHolder
+
+
+def _resolve(action: Action) -> Action:
+    """Policy judges where a path really leads, not what a symbolic link calls it."""
+    return replace(action, path=resolved(action.path), target=resolved(action.target))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +36,7 @@ class PolicyGate:
         :raises PolicyDeniedError: if policy forbids it; the denial is recorded too.
         :raises AuditError: if the decision cannot be recorded; then nothing may happen.
         """
+        action = await anyio.to_thread.run_sync(_resolve, action)
         policy = self.policy.current()
         decision = policy.decide(action)
         subject = action.target or action.path or action.model or action.host or action.recipe
@@ -44,8 +51,12 @@ class PolicyGate:
             label=action.label.value,
         )
         if not decision.allowed:
-            policy.require(action)
-            raise PolicyDeniedError(decision.reason, rule=decision.rule)
+            raise PolicyDeniedError(
+                decision.reason,
+                rule=decision.rule,
+                why=f"The rule is {decision.rule}, from {decision.source}.",
+                next_step="'hivekeep policy show' lists every rule and who set it.",
+            )
         return decision.rule
 
     async def record(

@@ -50,9 +50,9 @@ class InputMover:
                     f"'{target}' appeared meanwhile and is another file.",
                     next_step="Nothing was changed; resume the run to choose another name.",
                 )
-            if prepared["kind"] == FileActionKind.MOVE and source.exists():
-                if file_sha256(source)[0] == prepared["sha256"]:
-                    source.unlink()
+            moved = prepared["kind"] == FileActionKind.MOVE and source.exists()
+            if moved and file_sha256(source)[0] == prepared["sha256"]:
+                source.unlink()
         except OSError as error:
             raise StorageError(
                 f"'{source.name}' could not be put into '{target.parent}'.",

@@ -104,7 +104,7 @@ class ApiServer(uvicorn.Server):
         self._stopping = asyncio.Event()
 
     @contextmanager
-    def capture_signals(self) -> Iterator[None]:  # type: ignore[override]
+    def capture_signals(self) -> Iterator[None]:
         """Capture none: see the class."""
         yield
 

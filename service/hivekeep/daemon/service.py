@@ -99,6 +99,7 @@ class Service:
             f"{found.title}: {Path(batch.config.folder).name}",
             TriggerKind.WATCH,
             watch=batch.config.id,
+            batch=batch.id,
         )
 
     async def _submit(
@@ -111,6 +112,7 @@ class Service:
         trigger: TriggerKind,
         *,
         watch: str = "",
+        batch: str = "",
     ) -> Any:
         gate = self._parts.gate
         await gate.require(
@@ -130,6 +132,7 @@ class Service:
                 trigger=trigger,
                 output=output or str(self._parts.profile.results),
                 watch=watch,
+                batch=batch,
                 model_sha256=entry.sha256,
             )
         )
@@ -167,9 +170,7 @@ class Service:
 
     async def resume_run(self, run: str, *, retry_failed: bool) -> dict[str, Any]:
         """Go on with a run."""
-        return run_summary(
-            await self._parts.coordinator.resume(run, retry_failed=retry_failed)
-        )
+        return run_summary(await self._parts.coordinator.resume(run, retry_failed=retry_failed))
 
     # Watched folders
 
@@ -196,12 +197,12 @@ class Service:
         :raises HivekeepError: if it does not exist, is watched already, or policy forbids it.
         """
         path = Path(folder)
-        if not path.is_dir():
+        if not await anyio.Path(path).is_dir():
             raise NotFoundError(f"There is no folder '{folder}'.")
         if any(config.folder == str(path) for config in self._parts.registry.configs):
             raise UsageError(f"'{folder}' is watched already.", next_step="'hivekeep watch list'")
         found = find_recipe(recipe, self._parts.profile.recipes)
-        await self._parts.gate.require(Action(ActionKind.WATCH_FOLDER, path=str(path.resolve())))
+        await self._parts.gate.require(Action(ActionKind.WATCH_FOLDER, path=str(path)))
         config = WatchConfig(
             id=f"w{secrets.token_hex(3)}",
             folder=str(path),

@@ -100,8 +100,8 @@ class Plan:
     """Everything a run needs to know of its recipe, fixed when the run starts.
 
     ``recipe_hash`` is the SHA-256 hex digest of the recipe file, so that a changed recipe is a
-    different piece of work.  ``instructions`` is the trusted prompt text.  ``context_tokens`` bounds
-    one prompt.
+    different piece of work.  ``instructions`` is the trusted prompt text.  ``context_tokens``
+    bounds one prompt.
     """
 
     recipe: str

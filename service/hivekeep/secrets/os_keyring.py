@@ -26,7 +26,8 @@ try:
     backend = keyring.get_keyring()
     name = type(backend).__module__
     if name.startswith("keyring.backends.chainer"):
-        usable = [b for b in backend.backends if not type(b).__module__.startswith(tuple(request["refused"]))]
+        refused = tuple(request["refused"])
+        usable = [b for b in backend.backends if not type(b).__module__.startswith(refused)]
         if not usable:
             raise RuntimeError("no keyring backend of this system keeps secrets encrypted")
         backend = usable[0]

@@ -49,7 +49,8 @@ class Passphrase:
             )
         if creating and len(found.decode(errors="replace")) < _MIN_CHARACTERS:
             raise SecretsError(
-                "The passphrase is too short.", next_step=f"Use at least {_MIN_CHARACTERS} characters."
+                "The passphrase is too short.",
+                next_step=f"Use at least {_MIN_CHARACTERS} characters.",
             )
         return found
 

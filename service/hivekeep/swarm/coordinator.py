@@ -78,10 +78,14 @@ class Coordinator:
             await anyio.sleep_forever()
 
     async def submit(self, request: RunRequest) -> RunRecord:
-        """Journal a new run and start it.
+        """Journal a new run and start it; a batch that has a run already gets that one.
 
         :raises UsageError: if it has no inputs or would need more steps than allowed.
         """
+        if request.batch:
+            for known in self._records.values():
+                if known.request.batch == request.batch:
+                    return known
         if not request.inputs:
             raise UsageError("There is nothing to do.", why="No input file was given.")
         steps = steps_per_document(request.plan) * len(request.inputs) + 2

@@ -43,6 +43,7 @@ class RunRequest:
     trigger: TriggerKind
     output: str
     watch: str = ""
+    batch: str = ""
     model_sha256: str = ""
 
 

@@ -1,0 +1,167 @@
+"""``hivekeep doctor``: whether this machine has what Hivekeep needs, and what to do if not.
+
+Responsible for looking, never for repairing.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+import typer
+
+from hivekeep.cli.client import DaemonClient
+from hivekeep.cli.output import JsonFlag, console, print_json, safe, size
+from hivekeep.daemon.profile import Profile
+from hivekeep.daemon.wiring import open_store, policy_sources
+from hivekeep.domain.errors import HivekeepError
+from hivekeep.engine.store import DEFAULT_MODEL
+from hivekeep.policy import load_policy
+from hivekeep.secrets import needs_passphrase
+
+_INOTIFY = Path("/proc/sys/fs/inotify/max_user_watches")
+_FEW_WATCHES = 8192
+_DISK_WANTED = 2_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. ``state`` is ``ok``, ``remark`` or ``problem``."""
+
+    subject: str
+    state: str
+    text: str
+    next_step: str = ""
+
+
+def doctor(context: typer.Context, as_json: JsonFlag = False) -> int:
+    """Check the installation: libraries, model, memory, disk, keys, policy, daemon.
+
+    Ends with 1 if something has to be repaired.
+    """
+    findings = list(_examine(context.obj))
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        marks = {"ok": "[green]✓[/]", "remark": "[yellow]![/]", "problem": "[red]✗[/]"}
+        for finding in findings:
+            console.print(f"{marks[finding.state]} [bold]{finding.subject}[/] {safe(finding.text)}")
+            if finding.next_step:
+                console.print(f"    next: {safe(finding.next_step)}")
+    return 1 if any(finding.state == "problem" for finding in findings) else 0
+
+
+def _examine(profile: Profile) -> Iterator[Finding]:
+    looks: tuple[tuple[str, Callable[[Profile], Finding]], ...] = (
+        ("python", _python),
+        ("llama.cpp", lambda _: _imports("llama.cpp", "llama_cpp", "llguidance")),
+        ("documents", lambda _: _imports("documents", "pypdfium2", "docx", "python_calamine")),
+        ("text recognition", lambda _: _imports("text recognition", "rapidocr", "onnxruntime")),
+        ("model", _model),
+        ("memory", _memory),
+        ("disk", _disk),
+        ("keys", _keys),
+        ("policy", _policy),
+        ("watching", _watching),
+        ("daemon", _daemon),
+    )
+    for subject, look in looks:
+        try:
+            yield look(profile)
+        except HivekeepError as error:
+            text = " ".join(part for part in (error.what, error.why) if part)
+            yield Finding(subject, "problem", text, error.next_step)
+
+
+def _python(_profile: Profile) -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Finding("python", "ok", version)
+
+
+def _imports(subject: str, *modules: str) -> Finding:
+    # In a child process: a broken native library must not take this command along.
+    command = [sys.executable, "-c", f"import {', '.join(modules)}"]
+    environment = {"ORT_DISABLE_TELEMETRY": "1", "PATH": "/usr/bin:/bin"}
+    try:
+        done = subprocess.run(  # noqa: S603 - our own interpreter
+            command, capture_output=True, timeout=60, env=environment, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return Finding(subject, "problem", "loading takes more than a minute")
+    if done.returncode:
+        last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        return Finding(
+            subject, "problem", last[0] if last else f"status {done.returncode}",
+            "Install Hivekeep's packages again: make env",
+        )  # fmt: skip
+    return Finding(subject, "ok", f"{', '.join(modules)} can be loaded")
+
+
+def _model(profile: Profile) -> Finding:
+    store = open_store(profile)
+    if store.is_installed(DEFAULT_MODEL):
+        return Finding("model", "ok", f"{DEFAULT_MODEL} is installed and verified")
+    return Finding(
+        "model", "problem", f"{DEFAULT_MODEL} is not installed or not verified yet",
+        "hivekeep models pull",
+    )  # fmt: skip
+
+
+def _memory(profile: Profile) -> Finding:
+    needed = open_store(profile).entry(DEFAULT_MODEL).memory
+    free = psutil.virtual_memory().available
+    text = f"{size(free)} free, the default model needs {size(needed)}"
+    if free < needed:
+        return Finding("memory", "problem", text, "Close other programs, or use a smaller model.")
+    return Finding("memory", "ok", text)
+
+
+def _disk(profile: Profile) -> Finding:
+    place = next(path for path in (profile.root, *profile.root.parents) if path.exists())
+    free = shutil.disk_usage(place).free
+    text = f"{size(free)} free at {place}"
+    if free < _DISK_WANTED:
+        return Finding("disk", "remark", text, "Journal, audit log and results need some room.")
+    return Finding("disk", "ok", text)
+
+
+def _keys(profile: Profile) -> Finding:
+    if needs_passphrase(profile.root, profile_id=profile.id):
+        return Finding(
+            "keys", "remark",
+            "no OS keyring is used here; the keys are in a file under a passphrase",
+            "'hivekeep daemon start' asks for it.",
+        )  # fmt: skip
+    return Finding("keys", "ok", "the OS keyring holds the keys")
+
+
+def _policy(profile: Profile) -> Finding:
+    rows = load_policy(policy_sources(profile)).rows()
+    stated = [row for row in rows if str(row.level) != "default"]
+    return Finding("policy", "ok", f"{len(stated)} of {len(rows)} keys are set, the rest defaults")
+
+
+def _watching(_profile: Profile) -> Finding:
+    try:
+        most = int(_INOTIFY.read_text())
+    except (OSError, ValueError):
+        return Finding("watching", "ok", "this system has no limit on watched folders to look at")
+    if most < _FEW_WATCHES:
+        return Finding(
+            "watching", "remark", f"the system allows {most} watched folders",
+            "sudo sysctl fs.inotify.max_user_watches=524288",
+        )  # fmt: skip
+    return Finding("watching", "ok", f"the system allows {most} watched folders")
+
+
+def _daemon(profile: Profile) -> Finding:
+    client = DaemonClient(profile)
+    if not client.running():
+        return Finding("daemon", "remark", "not running", "hivekeep daemon start")
+    status = client.get("/v1/status")
+    return Finding("daemon", "ok", f"{status['state']}, process {status['pid']}")

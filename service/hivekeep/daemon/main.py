@@ -1,0 +1,217 @@
+"""The daemon's life: take the lock, compose the parts, serve, and end cleanly.
+
+Responsible for composition and lifetime only.  Invariant: parts are closed in the reverse order of
+their opening, and a run under way is left in the journal for the next start.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import signal
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import anyio
+
+from hivekeep import __version__
+from hivekeep.audit import AuditEvent, AuditLog
+from hivekeep.daemon.api import create_api
+from hivekeep.daemon.bookkeeping import Bookkeeper
+from hivekeep.daemon.changes import Changes
+from hivekeep.daemon.gate import PolicyGate
+from hivekeep.daemon.mover import InputMover
+from hivekeep.daemon.profile import Profile
+from hivekeep.daemon.server import ApiServer, bind
+from hivekeep.daemon.service import Parts, Service
+from hivekeep.daemon.watches import WatchRegistry
+from hivekeep.daemon.wiring import open_store, policy_sources
+from hivekeep.deliverables import ReportPublisher
+from hivekeep.documents import ReaderPool, file_sha256
+from hivekeep.domain.documents import ReadLimits
+from hivekeep.domain.errors import DaemonError, HivekeepError
+from hivekeep.engine.local import LocalEngine
+from hivekeep.engine.store import ModelStore
+from hivekeep.journal import Event, Journal
+from hivekeep.policy import PolicyHolder
+from hivekeep.recipes import find_recipe
+from hivekeep.secrets import KeyStore, Passphrase, open_key_store
+from hivekeep.swarm.coordinator import Coordinator
+from hivekeep.swarm.ports import Limits, Ports
+from hivekeep.triggers import Batch, Inventory, WatchService
+
+logger = logging.getLogger(__name__)
+
+
+def run(profile: Profile, passphrase_fd: int | None) -> None:
+    """Run the daemon of ``profile`` until it is told to stop.
+
+    :raises HivekeepError: if it is running already, or a part of it cannot be opened.
+    """
+    logging.getLogger("hivekeep").setLevel(logging.INFO)
+    profile.create()
+    with ExitStack() as stack:
+        stack.enter_context(locked(profile.lock))
+        keys = open_key_store(
+            profile.root, profile_id=profile.id, passphrase=Passphrase(passphrase_fd)
+        )
+        audit = AuditLog.open(profile.audit, keys)
+        stack.callback(audit.close)
+        journal = stack.enter_context(Journal(profile.journal, clock=time.time))
+        inventory = stack.enter_context(Inventory(profile.inventory, clock=time.time))
+        anyio.run(partial(_Daemon(profile, keys, audit, journal, inventory).serve))
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the profile's lock; the system releases it however the process ends.
+
+    :raises DaemonError: if another daemon holds it.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise DaemonError(
+            "The daemon of this profile is running already.",
+            why=f"{path} is locked.",
+            next_step="'hivekeep daemon status' shows it.",
+        ) from error
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+class StoreFiles:
+    """The model store as the engine sees it."""
+
+    def __init__(self, store: ModelStore) -> None:
+        self._store = store
+
+    def resolve(self, name: str) -> Path:
+        """The verified file of an installed model."""
+        return self._store.resolve(name)
+
+    def memory(self, name: str) -> int:
+        """Bytes the model needs."""
+        return self._store.entry(name).memory
+
+
+class _Daemon:
+    """The composition of one process."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        keys: KeyStore,
+        audit: AuditLog,
+        journal: Journal,
+        inventory: Inventory,
+    ) -> None:
+        self._profile, self._keys, self._audit = profile, keys, audit
+        self._journal, self._inventory = journal, inventory
+        self._changes = Changes()
+        self._gate = PolicyGate(PolicyHolder(policy_sources(profile)), audit)
+        self._store = open_store(profile)
+        self._stopping = anyio.Event()
+        self._service: Service | None = None
+        self._bookkeeper: Bookkeeper | None = None
+
+    async def serve(self) -> None:
+        """Serve until told to stop."""
+        listener = bind(self._profile.socket)
+        engine = LocalEngine(StoreFiles(self._store), on_change=self._changes.notify)
+        async with engine, ReaderPool(ReadLimits()) as readers:
+            coordinator = self._coordinator(engine, readers)
+            self._bookkeeper = Bookkeeper(self._inventory, coordinator.records)
+            watching = WatchService(
+                self._inventory,
+                self._on_batch,
+                is_own_output=self._bookkeeper.is_own_output,
+                hash_file=file_sha256,
+            )
+            registry = self._registry()
+            self._service = Service(
+                Parts(
+                    profile=self._profile, gate=self._gate, audit=self._audit, keys=self._keys,
+                    store=self._store, engine=engine, coordinator=coordinator, watching=watching,
+                    registry=registry, changes=self._changes, stop=self._stopping.set,
+                )
+            )  # fmt: skip
+            for config in registry.configs:
+                await watching.add(config)
+            server = ApiServer(create_api(self._service))
+            await self._note("daemon.start")
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(coordinator.serve)
+                tasks.start_soon(self._bookkeeper.run)
+                tasks.start_soon(watching.run)
+                tasks.start_soon(server.run_on, listener)
+                tasks.start_soon(self._stop_on_signal)
+                logger.info("ready: profile %s, process %d", self._profile.root, os.getpid())
+                await self._stopping.wait()
+                server.stop()
+                tasks.cancel_scope.cancel()
+        await self._note("daemon.stop")
+        self._profile.socket.unlink(missing_ok=True)
+
+    def _coordinator(self, engine: LocalEngine, readers: ReaderPool) -> Coordinator:
+        ports = Ports(
+            reader=readers,
+            engine=engine,
+            gate=self._gate,
+            publisher=ReportPublisher(),
+            mover=InputMover(),
+            monotonic=time.monotonic,
+            new_id=_new_run_id,
+            observe=self._observe,
+            program_version=__version__,
+        )
+        agents = self._gate.policy.current().settings.runs.max_agents
+        return Coordinator(self._journal, ports, Limits(agents=max(agents, 1)))
+
+    def _registry(self) -> WatchRegistry:
+        """The watched folders, with the hashes their recipes have now."""
+        registry = WatchRegistry(self._profile.watches)
+        for config in registry.configs:
+            try:
+                recipe = find_recipe(config.recipe, self._profile.recipes)
+                digest = recipe.compile().recipe_hash
+            except HivekeepError as error:
+                # Its batches will say the same; the folder stays listed until it is repaired.
+                logger.warning("watched folder %s: %s", config.id, error)
+                continue
+            if digest != config.recipe_hash:
+                registry.add(replace(config, recipe_hash=digest))
+        return registry
+
+    def _observe(self, event: Event) -> None:
+        if self._bookkeeper is not None:
+            self._bookkeeper.observe(event)
+        self._changes.notify()
+
+    async def _on_batch(self, batch: Batch) -> None:
+        assert self._service is not None
+        await self._service.on_batch(batch)
+
+    async def _stop_on_signal(self) -> None:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async for _ in signals:
+                self._stopping.set()
+
+    async def _note(self, action: str) -> None:
+        event = AuditEvent("daemon", action, subject=__version__, outcome="done")
+        await anyio.to_thread.run_sync(self._audit.append, event)
+
+
+def _new_run_id() -> str:
+    """Sortable by time, short enough to type."""
+    return f"{time.strftime('%y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
