@@ -2,25 +2,30 @@
 
 Responsible for plain bytes to plain types and back; not for transport or policy.  A frame is one
 kind byte, a 32-bit big-endian length and a payload.  Invariant: what a hostile reader process sends
-becomes domain types or a :class:`WireError`, never anything else.
+becomes domain types or a :class:`WireError`, never anything else; no text in them has lone
+surrogates, and no number is infinite or out of its range.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import IntEnum
 from typing import Any
 
+from hivekeep.documents.failures import Reason
 from hivekeep.domain.documents import Block, BlockKind, Box, Document, ReadLimits
 from hivekeep.domain.errors import DocumentError
 
 HEADER = struct.Struct(">BI")
 PIXELS = struct.Struct(">IIB")
-LONGEST_JSON = 64 * 1024 * 1024
+LONGEST_JSON = 8 * 1024 * 1024
 MOST_PIXELS = 12_000_000
+MOST_BLOCKS = 100_000
+_MOST_PAGES = 1_000_000
 
 
 class WireError(Exception):
@@ -68,11 +73,22 @@ class TextLine:
 
 @dataclass(frozen=True, slots=True)
 class Recognized:
-    """What OCR found. ``why`` is set if it could not look; ``seconds_left`` is the time budget."""
+    """What OCR found; ``why`` is set if it could not look."""
 
     lines: tuple[TextLine, ...] = ()
     why: str = ""
-    seconds_left: float = 0.0
+
+
+def longest(kind: int) -> int:
+    """The most payload bytes that a frame of ``kind`` may have.
+
+    :raises WireError: if there is no such kind.
+    """
+    if kind == Frame.RECOGNIZE:
+        return PIXELS.size + 3 * MOST_PIXELS
+    if kind in iter(Frame):
+        return LONGEST_JSON
+    raise WireError("unknown kind of frame")
 
 
 def pack(kind: Frame, payload: bytes) -> bytes:
@@ -124,12 +140,12 @@ def decode_blocks(payload: bytes, first: int) -> list[Block]:
         return [
             Block(
                 index=first + offset,
-                page=int(page),
+                page=_integer(page, _MOST_PAGES),
                 text=_text(text),
                 kind=BlockKind(kind),
-                box=None if corners is None else Box(*(float(value) for value in corners)),
+                box=None if corners is None else Box(*(_fraction(value) for value in corners)),
                 locator=_text(locator),
-                confidence=None if confidence is None else float(confidence),
+                confidence=None if confidence is None else _fraction(confidence),
             )
             for offset, (page, text, kind, corners, locator, confidence) in enumerate(
                 unpack_json(payload)
@@ -163,8 +179,8 @@ def decode_done(payload: bytes, blocks: tuple[Block, ...]) -> Document:
             name=_text(fields["name"]),
             media_type=_text(fields["media_type"]),
             sha256=_text(fields["sha256"]),
-            size=int(fields["size"]),
-            pages=int(fields["pages"]),
+            size=_integer(fields["size"], 1 << 50),
+            pages=_integer(fields["pages"], _MOST_PAGES),
             blocks=blocks,
             notes=tuple(_text(note) for note in fields["notes"]),
             metadata={_text(key): _text(value) for key, value in fields["metadata"].items()},
@@ -184,12 +200,30 @@ def decode_failure(payload: bytes) -> DocumentError:
     try:
         return DocumentError(
             _text(fields["what"]),
-            reason=_text(fields["reason"]),
+            reason=Reason(fields["reason"]).value,
             why=_text(fields["why"]),
             next_step=_text(fields["next"]),
         )
-    except (TypeError, KeyError) as error:
+    except (TypeError, ValueError, KeyError) as error:
         raise WireError("the failure is malformed") from error
+
+
+def encode_pixels(pixels: Pixels) -> bytes:
+    """A ``RECOGNIZE`` frame."""
+    head = PIXELS.pack(pixels.width, pixels.height, pixels.channels)
+    return pack(Frame.RECOGNIZE, head + pixels.data)
+
+
+def decode_pixels(payload: bytes) -> Pixels:
+    """:raises WireError: if the size does not fit the data, or is empty or too large."""
+    if len(payload) < PIXELS.size:
+        raise WireError("the picture is malformed")
+    width, height, channels = PIXELS.unpack_from(payload)
+    data = payload[PIXELS.size :]
+    fits = channels in (1, 3) and 0 < width * height <= MOST_PIXELS
+    if not fits or len(data) != width * height * channels:
+        raise WireError("the picture is malformed")
+    return Pixels(width, height, channels, data)
 
 
 def encode_recognized(found: Recognized) -> bytes:
@@ -204,12 +238,12 @@ def decode_recognized(payload: bytes) -> Recognized:
         lines = tuple(
             TextLine(
                 _text(line["text"]),
-                float(line["score"]),
-                tuple((float(x), float(y)) for x, y in line["corners"]),
+                _fraction(line["score"]),
+                tuple((_number(x), _number(y)) for x, y in line["corners"]),
             )
             for line in fields["lines"]
         )
-        return Recognized(lines, _text(fields["why"]), float(fields["seconds_left"]))
+        return Recognized(lines, _text(fields["why"]))
     except (TypeError, ValueError, KeyError) as error:
         raise WireError("the recognised text is malformed") from error
 
@@ -217,4 +251,24 @@ def decode_recognized(payload: bytes) -> Recognized:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError("not text")
+    value.encode()  # a lone surrogate would fail much later, when the text is stored
+    return value
+
+
+def _number(value: object) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        raise TypeError("not a number")
+    return float(value)
+
+
+def _fraction(value: object) -> float:
+    number = _number(value)
+    if not 0.0 <= number <= 1.0:
+        raise ValueError("not from 0 to 1")
+    return number
+
+
+def _integer(value: object, most: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+        raise ValueError("not a whole number in range")
     return value

@@ -14,13 +14,12 @@ from typing import Protocol
 
 from hivekeep.documents.cleaning import clean, squeeze
 from hivekeep.documents.failures import Reason, display_name, failure
-from hivekeep.documents.wire import Pixels, Recognized
+from hivekeep.documents.wire import MOST_BLOCKS, Pixels, Recognized
 from hivekeep.domain.documents import Block, BlockKind, Box, ReadLimits
 
 CELL = " | "
 """Between the cells of a row, and between the columns of a line."""
 LONGEST_BLOCK = 2_000
-MOST_BLOCKS = 100_000
 _MOST_NOTES = 40
 
 
