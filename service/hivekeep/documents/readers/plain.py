@@ -42,11 +42,12 @@ def read_text(draft: Draft, source: Source) -> None:
     read_lines(draft, _text(draft, source))
 
 
-def read_lines(draft: Draft, text: str) -> None:
+def read_lines(draft: Draft, text: str, *, new_page: bool = True) -> None:
     """Text that is already decoded, as lines and paragraphs."""
     number = 0
     for part in text.split("\f"):
-        draft.next_page()
+        if new_page:
+            draft.next_page()
         paragraph, began = "", 0
         previous = ""
         for line in part.splitlines():
