@@ -30,6 +30,8 @@ Typed = str | int | Decimal | bool | date | datetime | timedelta | None
 DATE_FORMAT = "yyyy-mm-dd"
 TIME_FORMAT = "yyyy-mm-dd hh:mm:ss"
 DURATION_FORMAT = "[h]:mm:ss"
+BOOLEAN_FORMAT = '"TRUE";"TRUE";"FALSE"'
+"""Excel shows truth values as words by itself; LibreOffice shows 1 and 0 without this."""
 MAX_COMMENT = 900
 _MAX_QUOTE = 240
 _MAX_EVIDENCE = 3
@@ -40,8 +42,13 @@ _MAX_DECIMALS = 10
 _FIRST_DATE = date(1900, 3, 1)
 _NUMBER = re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,400})?")
 _CURRENCY = re.compile(r"[A-Z]{3}")
-_NO_DECIMALS = frozenset("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF".split())
-_THREE_DECIMALS = frozenset("BHD IQD JOD KWD LYD OMR TND".split())
+_NO_DECIMALS = frozenset(
+    {
+        *("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW"),
+        *("PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"),
+    }
+)
+_THREE_DECIMALS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
 
 
 class Look(StrEnum):
@@ -108,7 +115,7 @@ def typed_value(kind: FieldType, value: Scalar, currency: str = "") -> tuple[Typ
     if value is None or value == "":
         return None, "General"
     if isinstance(value, bool):
-        return value, "General"
+        return value, BOOLEAN_FORMAT
     if kind is FieldType.DATE and isinstance(value, str):
         if found := _date(value):
             return found, DATE_FORMAT
