@@ -7,7 +7,6 @@ Invariant: no connection to a host, redirects included, before the permit was as
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -54,7 +53,7 @@ class Fetcher:
 
     client: httpx.Client
     permit: Permit
-    sleep: Callable[[float], None] = time.sleep
+    sleep: Callable[[float], None]
     _permitted: set[str] = field(default_factory=set)
 
     def page(self, url: str, accept: str) -> tuple[str, str, str]:
@@ -135,7 +134,8 @@ class Fetcher:
             with target.open("r+b" if have else "wb") as sink:
                 sink.seek(have)
                 try:
-                    for chunk in reply.iter_raw(_CHUNK):
+                    # Without a chunk size: pieces that wait to be joined are lost by a cut.
+                    for chunk in reply.iter_raw():
                         have += len(chunk)
                         if have > limit:
                             raise _too_long(reply.url.host, limit)

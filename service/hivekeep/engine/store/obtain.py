@@ -29,6 +29,7 @@ def obtain(
     *,
     client: Callable[[], httpx.Client],
     permit: Permit,
+    sleep: Callable[[float], None],
 ) -> None:
     """Fill ``partial`` with the genuine model from the first source that can.
 
@@ -43,7 +44,7 @@ def obtain(
             # Made at the first need: a copy from a folder opens no client at all.
             if not fetchers:
                 session = stack.enter_context(client())
-                fetchers.append(Fetcher(session, permit))
+                fetchers.append(Fetcher(session, permit, sleep))
             return fetchers[0]
 
         supply = Supply(fetch, os.environ, tell)

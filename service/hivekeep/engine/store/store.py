@@ -7,6 +7,7 @@ SHA-256 was compared with the catalog's.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -42,6 +43,7 @@ class ModelStore:
     :param client: makes the HTTP client of one pull.
     :param memory: tells the machine's memory.
     :param free_space: tells the bytes free where a folder lies.
+    :param sleep: waits that many seconds before a failed request is tried again.
     :raises ConfigError: if the user's catalog is wrong.
     """
 
@@ -54,6 +56,7 @@ class ModelStore:
         client: Callable[[], httpx.Client] = default_client,
         memory: Callable[[], Memory] = machine_memory,
         free_space: Callable[[Path], int] = free_space,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.folder = folder
         self._catalog = load_catalog(folder / USER_CATALOG) if catalog is None else catalog
@@ -61,6 +64,7 @@ class ModelStore:
         self._client = client
         self._memory = memory
         self._free_space = free_space
+        self._sleep = sleep
 
     def list(self) -> list[ModelStatus]:
         """Every known model with its state."""
@@ -148,7 +152,15 @@ class ModelStore:
                 memory=self._memory(),
                 free=self._free_space(self.folder),
             )
-            obtain(entry, sources, partial, tell, client=self._client, permit=self._permit)
+            obtain(
+                entry,
+                sources,
+                partial,
+                tell,
+                client=self._client,
+                permit=self._permit,
+                sleep=self._sleep,
+            )
             partial.weights.chmod(0o644)
             partial.weights.replace(path)
             write_stamp(path, entry.sha256)
