@@ -43,7 +43,8 @@ class Host:
         """Serve until the daemon closes its end or nothing was asked for a while."""
         while True:
             waiting = None if self._jobs else self._idle_seconds
-            ready, _, _ = select.select([self._control, self._wake], [], [], waiting)
+            watched: list[Any] = [self._control, self._wake]
+            ready, _, _ = select.select(watched, [], [], waiting)
             if self._wake in ready:
                 os.read(self._wake, 4096)
                 self._reap()
@@ -69,7 +70,7 @@ class Host:
         try:
             pid = os.fork()
         except OSError as error:
-            _report(status, {"signal": 0, "code": 255, "peak": 0, "why": os.strerror(error.errno)})
+            _report(status, {"signal": 0, "code": 255, "peak": 0, "why": str(error)})
             os.close(channel)
             return
         if pid:

@@ -48,9 +48,7 @@ class ReaderPool:
     work.  Use it as an asynchronous context manager, or call :meth:`aclose` in the end.
     """
 
-    def __init__(
-        self, limits: ReadLimits, workers: int = 2, *, idle_seconds: float = 60.0
-    ) -> None:
+    def __init__(self, limits: ReadLimits, workers: int = 2, *, idle_seconds: float = 60.0) -> None:
         self._limits = limits
         self._slots = anyio.Semaphore(workers)
         self._host = HostClient(idle_seconds)
@@ -88,7 +86,9 @@ class ReaderPool:
         name = display_name(path.name)
         async with self._slots:
             for _ in range(_HOST_ATTEMPTS):
-                job = Job(next(self._ids), os.path.abspath(path), expected_sha256, self._limits)
+                job = Job(
+                    next(self._ids), os.fspath(path.absolute()), expected_sha256, self._limits
+                )
                 try:
                     return await self._attempt(job, name)
                 except PeerGoneError:

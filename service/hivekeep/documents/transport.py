@@ -7,6 +7,7 @@ is taken for it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -22,6 +23,9 @@ from hivekeep.documents.wire import HEADER, Frame, WireError, longest
 _CHUNK = 1 << 20
 # Only what a process needs to start; no proxy settings, keys or tokens of the user's session.
 _KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "LD_LIBRARY_PATH")
+
+
+_PACKAGES = str(Path(__file__).resolve().parents[2])
 
 
 class PeerGoneError(Exception):
@@ -45,10 +49,8 @@ class Peer:
         self.socket.close()
         with anyio.CancelScope(shield=True):
             if self.alive:
-                try:
+                with contextlib.suppress(ProcessLookupError):
                     self.process.kill()
-                except ProcessLookupError:
-                    pass
             await self.process.wait()
 
 
@@ -57,7 +59,7 @@ async def start_peer(module: str, *, idle_seconds: float, kind: socket.SocketKin
     ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
     ours.setblocking(False)
     environment = {key: os.environ[key] for key in _KEPT_ENVIRONMENT if key in os.environ}
-    environment["PYTHONPATH"] = str(Path(__file__).resolve().parents[2])
+    environment["PYTHONPATH"] = _PACKAGES
     environment["PYTHONDONTWRITEBYTECODE"] = "1"
     environment["ORT_DISABLE_TELEMETRY"] = "1"
     environment["OMP_NUM_THREADS"] = "1"

@@ -86,7 +86,7 @@ def longest(kind: int) -> int:
     """
     if kind == Frame.RECOGNIZE:
         return PIXELS.size + 3 * MOST_PIXELS
-    if kind in iter(Frame):
+    if kind in {int(known) for known in Frame}:
         return LONGEST_JSON
     raise WireError("unknown kind of frame")
 

@@ -53,7 +53,7 @@ def read(draft: Draft, source: Source) -> None:
     if kind is None:
         raise _unsupported(draft, source, seems)
     draft.media_type = kind.value
-    if kind is Kind.ENCRYPTED_OFFICE:
+    if kind is Kind.ENCRYPTED:
         raise failure(draft.name, Reason.ENCRYPTED)
     if mislabelled(kind, source.suffix):
         draft.note(f"It is named {source.suffix}, but its content is {kind.value}.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from statistics import median
 
 from hivekeep.documents.readers.draft import CELL
@@ -117,7 +118,7 @@ def _split_columns(rows: list[list[Word]]) -> list[list[Word]]:
 
 def _gutter(rows: list[list[Word]], start: int) -> tuple[int, float | None]:
     """Where the run of lines that share an empty gutter ends, and the gutter's position."""
-    gaps = [(a, b) for a, b in zip(rows[start], rows[start][1:], strict=False) if _gap(a, b) > 0.8]
+    gaps = [(a, b) for a, b in pairwise(rows[start]) if _gap(a, b) > 0.8]
     if len(gaps) != 1:
         return start, None
     low, high = gaps[0][0].x1, gaps[0][1].x0
@@ -148,7 +149,7 @@ def _is_prose(rows: list[list[Word]]) -> bool:
 def _line(row: list[Word]) -> Line:
     text = row[0].text
     columns = False
-    for left, right in zip(row, row[1:], strict=False):
+    for left, right in pairwise(row):
         gap = _gap(left, right)
         if gap > _COLUMN_GAP:
             columns = True

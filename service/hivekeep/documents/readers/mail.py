@@ -15,7 +15,7 @@ from email.parser import BytesParser
 from selectolax.lexbor import LexborHTMLParser
 
 from hivekeep.documents.failures import Reason, failure
-from hivekeep.documents.readers.charset import decode, declared_in
+from hivekeep.documents.readers.charset import declared_in, decode
 from hivekeep.documents.readers.draft import Draft, Source
 from hivekeep.documents.readers.plain import read_lines
 from hivekeep.documents.readers.web import read_markup

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import io
 import unicodedata
+from collections.abc import Callable
 
 import pypdf
 import pypdf.errors
@@ -29,6 +30,10 @@ _SCAN_SHARE = 0.5
 _MOST_UNREADABLE = 0.3
 _MOST_OBJECTS = 2_000
 _MOST_ANNOTATIONS = 2_000
+_BROKEN = (
+    pypdf.errors.PyPdfError, OSError, ValueError, KeyError, IndexError, TypeError, AttributeError,
+    AssertionError, NotImplementedError,
+)  # fmt: skip
 _UNREADABLE = {"Co", "Cn", "Cc"}
 
 
@@ -172,16 +177,13 @@ class _Pages:
             pdfium_c.FPDFPage_CloseAnnot(annotation)
 
 
-def _wide(function: object, *arguments: object) -> str:
+def _wide(call: Callable[..., int], *arguments: object) -> str:
     """Call a PDFium function that fills a UTF-16 buffer of a length it tells first."""
-    call = ctypes.cast(function, ctypes.c_void_p) and function
-    length = call(*arguments, None, 0)  # type: ignore[operator]
+    length = call(*arguments, None, 0)
     if length < 4 or length > 1 << 20:
         return ""
     buffer = ctypes.create_string_buffer(length)
-    call(  # type: ignore[operator]
-        *arguments, ctypes.cast(buffer, ctypes.POINTER(pdfium_c.FPDF_WCHAR)), length
-    )
+    call(*arguments, ctypes.cast(buffer, ctypes.POINTER(pdfium_c.FPDF_WCHAR)), length)
     return buffer.raw[: length - 2].decode("utf-16-le", "replace")
 
 
@@ -209,7 +211,7 @@ def _is_scan(page: pdfium.PdfPage) -> bool:
     for image in page.get_objects(filter=[pdfium_c.FPDF_PAGEOBJ_IMAGE], max_depth=3):
         left, bottom, right, top = image.get_bounds()
         covered += max(right - left, 0.0) * max(top - bottom, 0.0)
-    return covered > _SCAN_SHARE * width * height
+    return bool(covered > _SCAN_SHARE * width * height)
 
 
 def _scale(page: pdfium.PdfPage) -> float:
@@ -224,7 +226,7 @@ def _read_with_second(draft: Draft, source: Source) -> None:
         if second.reader.is_encrypted and not second.reader.decrypt(""):
             raise failure(draft.name, Reason.ENCRYPTED)
         count = len(second.reader.pages)
-    except pypdf.errors.PyPdfError as error:
+    except _BROKEN as error:
         raise failure(draft.name, Reason.DAMAGED, why=f"Two readers failed: {error}") from error
     draft.expect_pages(count)
     for index in range(count):

@@ -1,7 +1,7 @@
 """The text of one PDF page as lines with their places.
 
 Responsible for PDFium's characters and their boxes, for turned pages and turned text; ``layout``
-decides what belongs together.  Invariant: every visible character comes out once, in the coordinates
+decides what belongs together.  Invariant: every visible character comes out once, in coordinates
 of the page as it is shown.
 """
 
@@ -131,7 +131,7 @@ def _spans(text_page: pdfium.PdfTextPage, frame: _Frame) -> Iterator[tuple[Word,
 
 
 def _jumps(word: Corners, here: Corners, turns: int) -> bool:
-    """Whether a character cannot belong to the word before it, judged along the text's direction."""
+    """Whether a character cannot belong to the word before it, along the text's direction."""
     along = (1, 3, 0, 2) if turns % 2 else (0, 2, 1, 3)
     start, end, low, high = (word[i] for i in along)
     next_start, next_end, next_low, next_high = (here[i] for i in along)

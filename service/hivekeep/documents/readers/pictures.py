@@ -131,16 +131,14 @@ def _add_lines(draft: Draft, found: Recognized, size: tuple[int, int]) -> None:
     for line in found.lines:
         xs, ys = [x for x, _ in line.corners], [y for _, y in line.corners]
         if line.corners and line.text.strip():
-            box = (min(xs), min(ys), max(xs), max(ys))
-            words.append(Word(line.text.strip(), *box, confidence=line.score))
+            corners = (min(xs), min(ys), max(xs), max(ys))
+            words.append(Word(line.text.strip(), *corners, confidence=line.score))
     for placed in arrange(words):
         box = fraction_box((placed.x0, placed.y0, placed.x1, placed.y1), size)
         draft.add(placed.text, placed.kind, box=box, confidence=placed.confidence)
 
 
-def fraction_box(
-    corners: tuple[float, float, float, float], size: tuple[float, float]
-) -> Box:
+def fraction_box(corners: tuple[float, float, float, float], size: tuple[float, float]) -> Box:
     """A rectangle in the page's units as fractions of the page, cut off at its edges."""
     x0, y0, x1, y1 = corners
     width, height = max(size[0], 1e-6), max(size[1], 1e-6)

@@ -12,7 +12,7 @@ from typing import Any
 from zipfile import BadZipFile
 
 import pptx
-from lxml.etree import LxmlError
+from lxml.etree import LxmlError  # type: ignore[import-untyped]
 from pptx.exc import PythonPptxError
 
 from hivekeep.documents.failures import Reason, failure
@@ -36,7 +36,7 @@ def read_pptx(draft: Draft, source: Source) -> None:
         size = (float(deck.slide_width or 0), float(deck.slide_height or 0))
         for number, slide in enumerate(deck.slides, 1):
             draft.next_page()
-            if slide._element.get("show") == "0":  # noqa: SLF001 - no public attribute
+            if slide._element.get("show") == "0":
                 draft.note(f"Slide {number} is hidden; it was read too.")
             _Slide(draft, number, size).read(slide)
     except (PythonPptxError, LxmlError, BadZipFile, KeyError, ValueError, AttributeError) as error:

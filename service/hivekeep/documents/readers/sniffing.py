@@ -12,14 +12,14 @@ import zipfile
 from collections import Counter
 from enum import StrEnum
 
-import olefile
+import olefile  # type: ignore[import-untyped]
 
 from hivekeep.documents.readers.charset import declared_in, decode, is_binary
 from hivekeep.documents.readers.draft import Source
 
 
 class Kind(StrEnum):
-    """Media types that can be read, and ``ENCRYPTED_OFFICE``, which only can be told."""
+    """Media types that can be read, and ``ENCRYPTED``, which only can be told."""
 
     PDF = "application/pdf"
     DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
@@ -36,7 +36,7 @@ class Kind(StrEnum):
     PNG = "image/png"
     JPEG = "image/jpeg"
     TIFF = "image/tiff"
-    ENCRYPTED_OFFICE = "application/x-ole-encrypted"
+    ENCRYPTED = "application/x-encrypted"
 
 
 SUFFIXES: dict[str, Kind] = {
@@ -73,7 +73,7 @@ _HTML = re.compile(
     r"^\s*(?:<\?xml[^>]*>|<!--.*?-->|\s)*<(?:!doctype\s+html|html|head|body|title|meta|table|div|p|h[1-6])\b",
     re.I | re.S,
 )
-_XML = re.compile(r"^\s*<(?:\?xml\b|!DOCTYPE\b|!--|[A-Za-z_][\w.:-]*(?:\s+[\w:.-]+=|\s*/?>))")
+_XML = re.compile(r"^\s*<(?:\?\w|!DOCTYPE\b|!--|[A-Za-z_][\w.:-]*(?:\s+[\w:.-]+=|\s*/?>))")
 _HEADER = re.compile(r"^(?:From |([A-Za-z][A-Za-z0-9-]{1,60}):)")
 _MAIL_HEADERS = {
     "from", "to", "cc", "subject", "date", "received", "message-id", "mime-version", "return-path",
@@ -133,7 +133,7 @@ def _ole_kind(data: bytes) -> tuple[Kind | None, str]:
     except (OSError, ValueError, IndexError, TypeError, RecursionError):
         return None, "a damaged Office file"
     if "encryptedpackage" in names:
-        return Kind.ENCRYPTED_OFFICE, ""
+        return Kind.ENCRYPTED, ""
     if names & {"workbook", "book"}:
         return Kind.XLS, ""
     if "worddocument" in names:
@@ -148,6 +148,8 @@ def _ole_kind(data: bytes) -> tuple[Kind | None, str]:
 def _text_kind(data: bytes, suffix: str) -> Kind:
     sample = decode(data[:_SAMPLE], declared_in(data)).text.lstrip("\ufeff")
     promised = SUFFIXES.get(suffix)
+    if sample.lstrip().startswith("-----BEGIN PGP MESSAGE"):
+        return Kind.ENCRYPTED
     if _is_mail(sample, trusted=promised is Kind.EML):
         return Kind.EML
     if promised is Kind.MARKDOWN:

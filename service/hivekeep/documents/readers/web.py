@@ -88,12 +88,11 @@ class _Walk:
             else:
                 self._open(child.tag or "")
                 path.append(child)
-                # Deeper levels show nothing that a person could tell apart.
-                child = child.first_child if len(path) < _MOST_LEVELS else self._cut()
+                child = child.first_child
+                if len(path) >= _MOST_LEVELS:
+                    self._draft.note("It is nested too deeply; the deepest parts were left out.")
+                    child = None
         self._flush()
-
-    def _cut(self) -> None:
-        self._draft.note("It is nested very deeply; the deepest parts were left out.")
 
     def _skips(self, node: LexborNode) -> bool:
         tag = node.tag or ""

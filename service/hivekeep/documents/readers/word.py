@@ -16,7 +16,7 @@ import docx
 from docx.document import Document as WordDocument
 from docx.opc.exceptions import OpcError
 from docx.oxml import parse_xml
-from lxml.etree import LxmlError
+from lxml.etree import LxmlError  # type: ignore[import-untyped]
 from PIL import Image
 
 from hivekeep.documents.failures import Reason, failure
@@ -27,6 +27,7 @@ from hivekeep.domain.documents import BlockKind
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
+_TEXT_BOX = f"{_W}txbxContent"
 _PARTS = {"footnotes": "footnotes", "endnotes": "endnotes", "comments": "comments"}
 _SKIPPED = {f"{_W}del", f"{_W}moveFrom", f"{_W}pPr", f"{_W}rPr", f"{_W}instrText", _FALLBACK}
 _SPACES = {f"{_W}tab": "\t", f"{_W}br": " ", f"{_W}cr": " ", f"{_W}noBreakHyphen": "-"}
@@ -92,7 +93,7 @@ class _Body:
         for _ in breaks:
             self._draft.next_page()
         self._draft.add(paragraph_text(paragraph), self._kind(paragraph))
-        for box in paragraph.iter(f"{_W}txbxContent"):
+        for box in paragraph.iter(_TEXT_BOX):
             if not any(parent.tag == _FALLBACK for parent in box.iterancestors()):
                 self._walk(box)
 
@@ -135,9 +136,8 @@ def _runs(element: Any) -> Iterator[str]:
             yield child.text or ""
         elif child.tag in _SPACES:
             yield _SPACES[child.tag]
-        elif isinstance(child.tag, str) and child.tag not in _SKIPPED:
-            if child.tag != f"{_W}txbxContent":
-                yield from _runs(child)
+        elif isinstance(child.tag, str) and child.tag not in {*_SKIPPED, _TEXT_BOX}:
+            yield from _runs(child)
 
 
 def _read_margins(draft: Draft, document: WordDocument) -> None:
@@ -147,7 +147,7 @@ def _read_margins(draft: Draft, document: WordDocument) -> None:
             part = getattr(section, name)
             if part.is_linked_to_previous:
                 continue
-            for paragraph in part._element.iter(f"{_W}p"):  # noqa: SLF001 - no public walk
+            for paragraph in part._element.iter(f"{_W}p"):
                 text = paragraph_text(paragraph)
                 if text and text not in seen:
                     seen.add(text)
