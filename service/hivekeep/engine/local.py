@@ -250,12 +250,17 @@ class LocalEngine:
         except OSError as error:
             raise EngineError("The engine worker could not be started.", why=str(error)) from error
         idle = False
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._watch, worker)
-            await self._listen(worker)
-            idle = not worker.pending
-            tasks.cancel_scope.cancel()
-        code = await _reap(worker)
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._watch, worker)
+                await self._listen(worker)
+                idle = not worker.pending
+                tasks.cancel_scope.cancel()
+        except anyio.get_cancelled_exc_class():
+            _kill(worker)
+            raise
+        finally:
+            code = await _reap(worker)
         if idle and not worker.pending:
             return
         if worker.fatal:
@@ -263,6 +268,10 @@ class LocalEngine:
                 worker.fatal.what, why=worker.fatal.why, next_step=worker.fatal.next_step
             )
         self._restarts += 1
+        if worker.state is EngineState.LOADING:
+            # It died before it could be given anything: that counts for all who wait.
+            for pending in worker.pending.values():
+                pending.attempts += 1
         self._after_crash(worker, _cause(code))
 
     async def _listen(self, worker: _Worker) -> None:
@@ -305,22 +314,28 @@ class LocalEngine:
         """Hand requests over, and end a worker that hangs or has had nothing to do for long."""
         given: set[str] = set()
         while True:
-            wait = self._settings.idle_seconds
-            if worker.pending:
-                hang = self._settings.hang_seconds
-                if worker.state is EngineState.LOADING:
-                    hang = self._settings.load_seconds
-                wait = worker.heard + hang - time.monotonic()
-            with anyio.move_on_after(max(wait, 0.0)) as timeout:
-                await worker.wake.wait()
-            if timeout.cancelled_caught and (not worker.pending or wait <= 0):
+            left = self._time_left(worker)
+            if left <= 0:
                 # Idle for long, or silent for long: either way this process is done.
                 _kill(worker)
                 return
+            with anyio.move_on_after(left) as timeout:
+                await worker.wake.wait()
+            if timeout.cancelled_caught:
+                continue
             worker.wake = anyio.Event()
             if worker.state is EngineState.READY:
                 given &= worker.pending.keys()
                 await self._hand_over(worker, given)
+
+    def _time_left(self, worker: _Worker) -> float:
+        """Seconds until the worker has been idle, or silent with work, for too long."""
+        limit = self._settings.idle_seconds
+        if worker.state is EngineState.LOADING:
+            limit = self._settings.load_seconds
+        elif worker.pending:
+            limit = self._settings.hang_seconds
+        return worker.heard + limit - time.monotonic()
 
     async def _hand_over(self, worker: _Worker, given: set[str]) -> None:
         assert worker.process is not None
