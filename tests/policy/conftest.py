@@ -1,0 +1,13 @@
+"""Fixtures of the policy tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.policy.files import Desk
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
