@@ -15,6 +15,7 @@ from hivekeep.triggers import FileState, Fingerprint, FoundFile, Inventory, Watc
 from hivekeep.triggers.examine import Readable, Unreadable
 from hivekeep.triggers.inventory import is_unchanged
 
+MEMORY = Path("/dev/shm")  # where a durable write costs nothing
 CONFIG = WatchConfig(id="w1", folder="/in", recipe="r", recipe_hash="h", output="/out")
 PATHS = st.sampled_from(["/in/a", "/in/b", "/in/c", "/in/\udcff"])
 CONTENTS = st.sampled_from(["1" * 64, "2" * 64, "3" * 64])
@@ -25,7 +26,7 @@ class InventoryMachine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.place = tempfile.TemporaryDirectory()
+        self.place = tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None)
         self.disk: dict[str, tuple[Fingerprint, str]] = {}
         self.waiting: dict[str, FoundFile] = {}
         self.outgoing: dict[str, tuple[FoundFile, ...]] = {}

@@ -6,12 +6,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 from tests.triggers.world import World, hash_file, until
 
-from hivekeep.domain.errors import DocumentError, UsageError
+from hivekeep.domain.errors import DocumentError, StorageError, UsageError
 from hivekeep.triggers import FileState
 
 pytestmark = pytest.mark.anyio
@@ -290,12 +291,16 @@ async def test_an_unreadable_file_is_recorded_with_a_reason_and_left(world: Worl
             raise PermissionError(13, "Permission denied", str(path))
         if path.name == "odd.txt":
             raise DocumentError("This file is odd.", reason="odd")
+        if path.name == "vanishing.txt":
+            path.unlink()
+            raise DocumentError("It is not there any more.", reason="vanished")
         return hash_file(path)
 
     world.hash_file = refuse
     async with world.watching():
         (world.inbox / "locked.txt").write_text("locked")
         (world.inbox / "odd.txt").write_text("odd")
+        (world.inbox / "vanishing.txt").write_text("vanishing")
         await world.sentinel()
         await until(lambda: len(world.states()) == 3)
     assert world.names == ["sentinel.txt"]
@@ -416,6 +421,65 @@ async def test_polling_serves_where_the_system_refuses_to_watch(
     async with world.watching() as service:
         assert service.status() == {"w1": "polling"}
         await world.sentinel()
+
+
+@linux_only
+async def test_a_sub_folder_that_cannot_be_watched_makes_the_folder_polled(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from watchdog.observers.inotify_c import InotifyFD
+
+    real = InotifyFD.add_callback
+
+    def refuse(self: InotifyFD, path: bytes, *rest: Any) -> Any:
+        if path.endswith(b"/sub"):
+            raise OSError(28, "inotify watch limit reached")
+        return real(self, path, *rest)
+
+    monkeypatch.setattr(InotifyFD, "add_callback", refuse)
+    async with world.watching(world.config(recursive=True)) as service:
+        (world.inbox / "sub").mkdir()
+        await until(lambda: service.status() == {"w1": "polling"})
+        (world.inbox / "sub" / "unseen.txt").write_text("unseen")
+        await world.delivery_of("unseen.txt")
+
+
+@linux_only
+async def test_events_that_the_kernel_dropped_are_made_up_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent, InotifyFD
+
+    real = InotifyFD.read_events
+    overflow = InotifyEvent(-1, InotifyConstants.IN_Q_OVERFLOW, 0, b"")  # type: ignore[arg-type]
+
+    def lose_all(self: InotifyFD, **options: int) -> list[InotifyEvent]:
+        return [overflow] if real(self, **options) else []
+
+    async with world.watching() as service:
+        await world.sentinel()
+        monkeypatch.setattr(InotifyFD, "read_events", lose_all)
+        # The reader is inside the real method now; this event is the last one it tells.
+        await world.sentinel("last told.txt")
+        (world.inbox / "lost.txt").write_text("lost")
+        await world.delivery_of("lost.txt")
+        assert service.status() == {"w1": "watching"}
+
+
+async def test_an_inventory_that_cannot_be_written_holds_back_and_loses_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> Any:
+        raise StorageError("The disk is full.")
+
+    async with world.watching() as service:
+        with monkeypatch.context() as patch:
+            patch.setattr(world.inventory, "assign", refuse)
+            (world.inbox / "a.txt").write_text("a")
+            await until(lambda: service.status() == {"w1": "held back: The disk is full."})
+        await world.delivery_of("a.txt")
+        await until(lambda: service.status() == {"w1": "watching"})
+    assert world.names == ["a.txt"]
 
 
 async def test_folders_can_be_added_and_removed_while_others_are_watched(world: World) -> None:

@@ -104,12 +104,10 @@ def examine(path: str, root: Path, hash_file: HashFile, *, wait_for_writer: bool
         if wait_for_writer and has_writer(path):
             return Changing(path, writer=True)
         sha256, size = hash_file(Path(path))
-    except FileNotFoundError:
-        return Gone(path)
-    except OSError as error:
+    except (OSError, HivekeepError) as error:
+        if look(path, root) is None:
+            return Gone(path)
         return Unreadable(path, before, _reason(error))
-    except HivekeepError as error:
-        return Unreadable(path, before, str(error))
     after = look(path, root)
     if after is None:
         return Gone(path)
@@ -184,7 +182,9 @@ def _walk(start: str, config: WatchConfig, output: Path, closed: list[str]) -> I
                 yield entry.path
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: OSError | HivekeepError) -> str:
+    if isinstance(error, HivekeepError):
+        return str(error)
     if isinstance(error, PermissionError):
         return "The file cannot be read: permission denied. Change its permissions to retry."
     return f"The file cannot be read: {error.strerror or error}."

@@ -30,7 +30,7 @@ from hivekeep.triggers.examine import (
 from hivekeep.triggers.inventory import Inventory, is_unchanged
 from hivekeep.triggers.model import Batch, Fingerprint, FoundFile, WatchConfig
 from hivekeep.triggers.names import is_inside, is_wanted
-from hivekeep.triggers.outbox import MAX_DELAY, Outbox
+from hivekeep.triggers.outbox import Outbox
 from hivekeep.triggers.settle import Settling, Verdict, is_patient
 from hivekeep.triggers.source import FolderSource, Mailbox, Signal, SignalKind
 
@@ -84,7 +84,6 @@ class WatchedFolder:
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        delay = self._ports.retry_seconds
         try:
             while True:
                 try:
@@ -93,8 +92,7 @@ class WatchedFolder:
                     # The inventory cannot be written. It alone remembers, so begin anew from it.
                     self._problem = str(error)
                     self.ready.set()
-                    await anyio.sleep(delay)
-                    delay = min(delay * 2, MAX_DELAY)
+                    await anyio.sleep(self._ports.retry_seconds)
         finally:
             self.ready.set()
             with anyio.CancelScope(shield=True):
