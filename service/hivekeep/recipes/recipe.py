@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -246,7 +247,7 @@ def _at(parsed: Parsed, place: tuple[str | int, ...], message: str) -> tuple[Mar
 def _wrong(path: Path, found: list[tuple[Mark, str]]) -> RecipeError:
     found.sort(key=lambda problem: (problem[0].line, problem[0].column))
     lines = [
-        f"{path.name}, line {mark.line}, column {mark.column}: {message}"
+        f"{path.name}, line {mark.line}, column {mark.column}: {_one_line(message)}"
         for mark, message in found[:_MAX_PROBLEMS]
     ]
     if len(found) > len(lines):
@@ -256,6 +257,11 @@ def _wrong(path: Path, found: list[tuple[Mark, str]]) -> RecipeError:
         why="\n".join(lines),
         next_step="Correct it; docs/recipes.md lists all keys.",
     )
+
+
+def _one_line(message: str) -> str:
+    """A file's own words may be long and hold line breaks."""
+    return textwrap.shorten(message, 300, placeholder=" …")
 
 
 def _field(field: FieldModel) -> FieldSpec:
