@@ -86,9 +86,7 @@ class ReaderPool:
         name = display_name(path.name)
         async with self._slots:
             for _ in range(_HOST_ATTEMPTS):
-                job = Job(
-                    next(self._ids), os.fspath(path.absolute()), expected_sha256, self._limits
-                )
+                job = self._job(path, expected_sha256)
                 try:
                     return await self._attempt(job, name)
                 except PeerGoneError:
@@ -99,6 +97,9 @@ class ReaderPool:
             why="The process that starts readers ended again and again.",
             next_step="Run 'hivekeep doctor' to see whether the installation is complete.",
         )
+
+    def _job(self, path: Path, expected_sha256: str) -> Job:
+        return Job(next(self._ids), os.fspath(path.absolute()), expected_sha256, self._limits)
 
     async def _attempt(self, job: Job, name: str) -> Document:
         """:raises PeerGoneError: if not this document but the host is to blame."""

@@ -22,6 +22,7 @@ _MOST_PIXELS = 150_000_000
 _SMALLEST_SIDE = 12
 _FORMATS = ("PNG", "JPEG", "TIFF")
 _TALL = 1.5
+_LONGEST_SHAPE = 3
 
 
 def read_picture(draft: Draft, source: Source) -> None:
@@ -72,10 +73,10 @@ def recognize_image(draft: Draft, image: Image.Image, what: str) -> bool:
     plain = _plain(image)
     if _is_blank(plain):
         return False
-    found = draft.recognize(_pixels(plain), what)
+    found = draft.recognize(_pixels(_padded(plain)), what)
     if found is not None and _is_sideways(found):
         turned = plain.transpose(Image.Transpose.ROTATE_90)
-        again = draft.recognize(_pixels(turned), what)
+        again = draft.recognize(_pixels(_padded(turned)), what)
         if again is not None and _score(again) >= _score(found):
             draft.note(f"{what} lies on its side.")
             plain, found = turned, again
@@ -101,6 +102,16 @@ def _plain(image: Image.Image) -> Image.Image:
         image = image.convert("L" if image.mode == "1" else "RGB")
     image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
     return image
+
+
+def _padded(image: Image.Image) -> Image.Image:
+    """A strip with white beside it: OCR enlarges by the short side, which makes strips huge."""
+    shortest = max(image.size) // _LONGEST_SHAPE
+    if min(image.size) >= shortest:
+        return image
+    whole = Image.new(image.mode, (max(image.width, shortest), max(image.height, shortest)), "white")
+    whole.paste(image)
+    return whole
 
 
 def _is_blank(image: Image.Image) -> bool:

@@ -53,12 +53,13 @@ def _read_sheet(draft: Draft, workbook: CalamineWorkbook, name: str) -> None:
         return
     if sheet.start is None:
         return
-    # iter_rows() starts at the first row of the sheet, and at its first column.
+    # iter_rows() begins at row 1 whatever was filled first, but at the first column in use.
+    offset = sheet.start[1]
     quoted = name if name.isalnum() else "'" + name.replace("'", "''") + "'"
     for number, row in enumerate(sheet.iter_rows(), 1):
         filled = [index for index, value in enumerate(row) if value != ""]
         if filled:
-            first, last = column_name(filled[0]), column_name(filled[-1])
+            first, last = column_name(offset + filled[0]), column_name(offset + filled[-1])
             place = f"{first}{number}:{last}{number}" if first != last else f"{first}{number}"
             draft.row([cell_text(value) for value in row], locator=f"{quoted}!{place}")
 
