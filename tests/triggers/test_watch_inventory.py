@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from hivekeep.domain.errors import JournalError
+from hivekeep.domain.errors import JournalError, StorageError
 from hivekeep.triggers import FileState, Fingerprint, FoundFile, Inventory, WatchConfig
 from hivekeep.triggers.examine import Readable, Unreadable
 from hivekeep.triggers.inventory import is_unchanged
@@ -185,3 +185,8 @@ def test_a_newer_version_is_not_touched(tmp_path: Path) -> None:
     database.close()
     with pytest.raises(JournalError, match="newer version"):
         Inventory(tmp_path / "db", clock=lambda: 1.0)
+
+
+def test_a_place_that_does_not_exist_is_said(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="no such folder"):
+        Inventory(tmp_path / "no such folder" / "db", clock=lambda: 1.0)

@@ -9,55 +9,16 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from hivekeep.domain.errors import JournalError, StorageError
+from hivekeep.triggers.database import Database
 from hivekeep.triggers.examine import Readable, Unreadable
 from hivekeep.triggers.model import FileRecord, FileState, Fingerprint, FoundFile, WatchConfig
 
-SCHEMA_VERSION = 1
-
-# Paths are bytes: a file name need not be valid text.
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS files (
-    watch       TEXT NOT NULL,
-    path        BLOB NOT NULL,
-    size        INTEGER NOT NULL,
-    mtime_ns    INTEGER NOT NULL,
-    ctime_ns    INTEGER NOT NULL,
-    sha256      TEXT NOT NULL,
-    recipe_hash TEXT NOT NULL,
-    state       TEXT NOT NULL,
-    reason      TEXT NOT NULL,
-    batch       TEXT NOT NULL,
-    updated     REAL NOT NULL,
-    PRIMARY KEY (watch, path)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS files_by_state ON files (watch, state);
-CREATE INDEX IF NOT EXISTS files_by_path ON files (path);
-CREATE TABLE IF NOT EXISTS work (
-    sha256      TEXT NOT NULL,
-    recipe_hash TEXT NOT NULL,
-    watch       TEXT NOT NULL,
-    path        BLOB NOT NULL,
-    state       TEXT NOT NULL,
-    PRIMARY KEY (sha256, recipe_hash)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS work_by_path ON work (path);
-CREATE TABLE IF NOT EXISTS undelivered (
-    batch       TEXT NOT NULL,
-    watch       TEXT NOT NULL,
-    path        BLOB NOT NULL,
-    size        INTEGER NOT NULL,
-    sha256      TEXT NOT NULL,
-    PRIMARY KEY (batch, path)
-) STRICT, WITHOUT ROWID;
-"""
+# Paths are kept as bytes: a file name need not be valid text.
 _COLUMNS = "watch, path, size, mtime_ns, ctime_ns, sha256, recipe_hash, state, reason"
 _IN_HAND = (FileState.SEEN, FileState.BATCHED, FileState.RUNNING, FileState.DONE)
 
@@ -67,21 +28,12 @@ class Inventory:
 
     :param clock: wall-clock seconds since the epoch.
     :raises JournalError: if the file is damaged or was written by a newer version.
+    :raises StorageError: if it cannot be opened.
     """
 
     def __init__(self, path: Path, *, clock: Callable[[], float]) -> None:
-        self._path = path
         self._clock = clock
-        self._lock = threading.Lock()
-        try:
-            self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-            self._database.execute("PRAGMA journal_mode = WAL")
-            # A batch must not be forgotten after its run was journaled, not even by a power cut.
-            self._database.execute("PRAGMA synchronous = FULL")
-            self._database.execute("PRAGMA busy_timeout = 5000")
-            self._prepare()
-        except sqlite3.DatabaseError as error:
-            raise _damaged(path, error) from error
+        self._database = Database(path)
 
     def __enter__(self) -> Self:
         return self
@@ -96,8 +48,7 @@ class Inventory:
 
     def close(self) -> None:
         """Close the file; nothing is pending, every call is durable when it returns."""
-        with self._lock:
-            self._database.close()
+        self._database.close()
 
     def known(self, watch: str) -> dict[str, FileRecord]:
         """Every recorded file of a watched folder by its path."""
@@ -110,7 +61,7 @@ class Inventory:
             f"SELECT {_COLUMNS} FROM files WHERE watch = ? "  # noqa: S608
             f"AND state IN ({', '.join('?' * len(chosen))}) ORDER BY path"
         )
-        with self._reading() as database:
+        with self._database.reading() as database:
             rows = database.execute(query, (watch, *chosen)).fetchall()
         return [_record(row) for row in rows]
 
@@ -122,7 +73,7 @@ class Inventory:
         :returns: the new work, and the paths whose former content was ``SEEN`` and is given up, so
             that a copy of it that was passed over has to be found anew.
         """
-        with self._writing() as database:
+        with self._database.writing() as database:
             given_up = [file.path for file in found if self._give_up_former(database, config, file)]
             new = [
                 FoundFile(Path(file.path), file.fingerprint.size, file.sha256)
@@ -133,7 +84,7 @@ class Inventory:
 
     def ignore(self, config: WatchConfig, found: Iterable[Readable], reason: str) -> None:
         """Record files that are deliberately left alone."""
-        with self._writing() as database:
+        with self._database.writing() as database:
             for file in found:
                 self._put(
                     database, config, file.path, file.fingerprint, file.sha256,
@@ -142,7 +93,7 @@ class Inventory:
 
     def unreadable(self, config: WatchConfig, found: Iterable[Unreadable]) -> None:
         """Record files that cannot be read; they are tried again when their metadata changes."""
-        with self._writing() as database:
+        with self._database.writing() as database:
             for file in found:
                 self._put(
                     database, config, file.path, file.fingerprint, "", FileState.FAILED, file.reason
@@ -150,7 +101,7 @@ class Inventory:
 
     def assign(self, batch: str, watch: str, files: Sequence[FoundFile]) -> None:
         """Put ``SEEN`` files into a batch, before it is delivered."""
-        with self._writing() as database:
+        with self._database.writing() as database:
             for file in files:
                 path = os.fsencode(file.path)
                 database.execute(
@@ -161,14 +112,14 @@ class Inventory:
 
     def delivered(self, batch: str, watch: str, files: Sequence[FoundFile]) -> None:
         """The batch's delivery is confirmed: its files are being worked on, or already done."""
-        with self._writing() as database:
+        with self._database.writing() as database:
             for file in files:
                 self._move(database, watch, file, FileState.BATCHED, FileState.RUNNING, batch)
             database.execute("DELETE FROM undelivered WHERE batch = ?", (batch,))
 
     def undelivered(self, watch: str) -> dict[str, tuple[FoundFile, ...]]:
         """Batches whose delivery was not confirmed, by id, as they were put together."""
-        with self._reading() as database:
+        with self._database.reading() as database:
             rows = database.execute(
                 "SELECT batch, path, size, sha256 FROM undelivered WHERE watch = ? "
                 "ORDER BY batch, path",
@@ -181,7 +132,7 @@ class Inventory:
 
     def note(self, batch: str, reason: str) -> None:
         """Say why a batch is held back."""
-        with self._writing() as database:
+        with self._database.writing() as database:
             database.execute(
                 "UPDATE files SET reason = ? WHERE batch = ? AND state = ?",
                 (_storable(reason), batch, FileState.BATCHED),
@@ -192,7 +143,7 @@ class Inventory:
     ) -> None:
         """Record what became of a file; ``watch`` narrows it to one watched folder."""
         chosen = (state, os.fsencode(path), sha256, watch, watch)
-        with self._writing() as database:
+        with self._database.writing() as database:
             database.execute(
                 "UPDATE files SET state = ?, reason = ?, updated = ? "
                 "WHERE path = ? AND sha256 = ? AND (? = '' OR watch = ?)",
@@ -205,13 +156,13 @@ class Inventory:
 
     def drop(self, config: WatchConfig, files: Sequence[FoundFile]) -> None:
         """Forget ``SEEN`` files that have vanished, and that copies of them were passed over."""
-        with self._writing() as database:
+        with self._database.writing() as database:
             for file in files:
                 self._give_up(database, config, os.fsencode(file.path), file.sha256)
 
     def forget_unbatched(self, watch: str) -> None:
         """Forget files that were seen but not yet in a batch, so that they are found anew."""
-        with self._writing() as database:
+        with self._database.writing() as database:
             self._forget_work(database, watch, FileState.SEEN)
             database.execute(
                 "DELETE FROM files WHERE watch = ? AND state = ?", (watch, FileState.SEEN)
@@ -219,7 +170,7 @@ class Inventory:
 
     def forget(self, watch: str) -> None:
         """Forget a folder that is not watched any more; what was done stays known as done."""
-        with self._writing() as database:
+        with self._database.writing() as database:
             self._forget_work(database, watch, FileState.SEEN)
             self._forget_work(database, watch, FileState.BATCHED)
             database.execute("DELETE FROM files WHERE watch = ?", (watch,))
@@ -330,40 +281,6 @@ class Inventory:
             (after, *which),
         )
 
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                yield self._database
-            except sqlite3.DatabaseError as error:
-                raise _damaged(self._path, error) from error
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            try:
-                self._database.execute("BEGIN IMMEDIATE")
-                yield self._database
-                self._database.execute("COMMIT")
-            except sqlite3.OperationalError as error:
-                raise _unwritable(self._path, error) from error
-            except sqlite3.DatabaseError as error:
-                raise _damaged(self._path, error) from error
-            finally:
-                if self._database.in_transaction:
-                    self._database.execute("ROLLBACK")
-
-    def _prepare(self) -> None:
-        (version,) = self._database.execute("PRAGMA user_version").fetchone()
-        if version > SCHEMA_VERSION:
-            raise JournalError(
-                "The inventory of watched folders was written by a newer version of Hivekeep.",
-                why=f"{self._path} has schema {version}, this program knows {SCHEMA_VERSION}.",
-                next_step="Install the newer version again, or use another profile.",
-            )
-        self._database.executescript(_SCHEMA)
-        self._database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-
 
 def is_unchanged(record: FileRecord | None, config: WatchConfig, seen: Fingerprint) -> bool:
     """Whether a file needs no second look because it is recorded just as it is now."""
@@ -408,20 +325,4 @@ def _record(row: tuple[str, bytes, int, int, int, str, str, str, str]) -> FileRe
         recipe_hash=recipe_hash,
         state=FileState(state),
         reason=reason,
-    )
-
-
-def _damaged(path: Path, error: sqlite3.DatabaseError) -> JournalError:
-    return JournalError(
-        "The inventory of watched folders cannot be read.",
-        why=f"{path}: {error}.",
-        next_step="Move the file away; every file in watched folders is then looked at again.",
-    )
-
-
-def _unwritable(path: Path, error: sqlite3.OperationalError) -> StorageError:
-    return StorageError(
-        "The inventory of watched folders cannot be written, so new files have to wait.",
-        why=f"{path}: {error}.",
-        next_step="Free some disk space; watching then goes on by itself.",
     )
