@@ -28,7 +28,6 @@ instructions: You read bills.
 model: some-model
 max_tokens: 300
 context_tokens: 3000
-media_types: [application/pdf]
 fields:
   - name: number
     type: identifier
@@ -112,8 +111,8 @@ def test_everything_a_recipe_can_say_reaches_the_plan(write: Write) -> None:
         "bills", "Bills", "2", False,
     )  # fmt: skip
     assert plan.recipe_hash == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert (plan.kind, plan.model, plan.max_tokens, plan.context_tokens, plan.media_types) == (
-        PlanKind.EXTRACT, "some-model", 300, 3000, ("application/pdf",),
+    assert (plan.kind, plan.model, plan.max_tokens, plan.context_tokens) == (
+        PlanKind.EXTRACT, "some-model", 300, 3000,
     )  # fmt: skip
     by_name = {field.name: field for field in plan.fields}
     assert by_name["number"].aliases == ("bill no", "Beleg-Nr")

@@ -69,7 +69,7 @@ class ColumnModel(_Strict):
 class FieldModel(ColumnModel):
     """One value to be found in each document."""
 
-    required: bool = Field(default=False, description="Whether a document without it is doubtful.")
+    required: bool = Field(default=False, description="Whether to ask again more readily.")
     columns: tuple[ColumnModel, ...] = Field(
         default=(), max_length=20, description="The columns of a table ('rows')."
     )
@@ -141,9 +141,6 @@ class RecipeModel(_Strict):
     model: str | None = Field(default=None, description="A model's name, if not the default one.")
     max_tokens: int = Field(default=900, ge=16, le=8000, description="The longest answer.")
     context_tokens: int = Field(default=6000, ge=512, le=30000, description="The longest prompt.")
-    media_types: tuple[str, ...] = Field(
-        default=(), description="The types of documents it is for; empty means all."
-    )
     file_action: FileActionModel = FileActionModel(kind=FileActionKind.NONE)
     test: tuple[TestModel, ...] = Field(
         default=(), max_length=100, description="Documents to test the recipe with."

@@ -11,7 +11,7 @@ import json
 import re
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -101,9 +101,8 @@ class Recipe:
     def compile(self) -> Plan:
         """The plan that sub-agents follow."""
         model = self.model
-        chosen = {} if model.model is None else {"model": model.model}
         action = model.file_action
-        return Plan(
+        plan = Plan(
             recipe=model.name,
             recipe_version=model.version,
             recipe_hash=self.sha256,
@@ -120,9 +119,8 @@ class Recipe:
                 str(Path(action.root).expanduser()) if action.root else "",
                 action.folder_field,
             ),
-            media_types=model.media_types,
-            **chosen,
         )
+        return plan if model.model is None else replace(plan, model=model.model)
 
 
 def load_recipe(path: Path) -> Recipe:
