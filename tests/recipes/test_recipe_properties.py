@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,9 @@ def judge(raw: bytes) -> str:
 
 
 def sound(verdict: str) -> bool:
-    return verdict == "ok" or all(
-        line.startswith(("recipe.yaml, line ", "and ")) for line in verdict.split("\n")
+    return verdict == "ok" or (
+        re.match(r"recipe\.yaml, line \d+, column \d+: \S", verdict) is not None
+        and "\n" not in verdict
     )
 
 

@@ -44,9 +44,9 @@ def problems(recipe: RecipeModel) -> Iterator[Problem]:
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """`` Did you mean '…'?`` or nothing."""
+    """`` (did you mean '…'?)`` or nothing."""
     near = get_close_matches(word, sorted(known), n=1, cutoff=0.6)
-    return f"; did you mean '{near[0]}'?" if near else ""
+    return f" (did you mean '{near[0]}'?)" if near else ""
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:

@@ -228,7 +228,7 @@ def _message(detail: ErrorDetails) -> str:
             near = suggestion(str(given), re.findall(r"'([^']+)'", expected))
             return f"'{given}' is not one of {expected}{near}"
         case "string_type":
-            return "this has to be text; put it in quotes"
+            return "this has to be text, so put it in quotes"
         case "string_pattern_mismatch":
             return f"'{given}' may have only lower-case letters, digits and " + (
                 "hyphens" if place == ("name",) else "underscores, and begins with a letter"
@@ -245,14 +245,14 @@ def _at(parsed: Parsed, place: tuple[str | int, ...], message: str) -> tuple[Mar
 def _wrong(path: Path, found: list[tuple[Mark, str]]) -> RecipeError:
     found.sort(key=lambda problem: (problem[0].line, problem[0].column))
     lines = [
-        f"{path.name}, line {mark.line}, column {mark.column}: {_one_line(message)}"
+        f"line {mark.line}, column {mark.column}: {_one_line(message)}"
         for mark, message in found[:_MAX_PROBLEMS]
     ]
     if len(found) > len(lines):
         lines.append(f"and {len(found) - len(lines)} more")
     return RecipeError(
         f"The recipe '{path}' is wrong.",
-        why="\n".join(lines),
+        why=f"{path.name}, {'; '.join(lines)}.",
         next_step="Correct it; docs/recipes.md lists all keys.",
     )
 
