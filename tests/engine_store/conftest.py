@@ -18,10 +18,17 @@ from hivekeep.engine.store.capacity import Memory
 from hivekeep.engine.store.catalog import Catalog, ModelEntry
 
 
+class QuietServer(ThreadingHTTPServer):
+    """A client that hangs up on a refused file is no news."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        pass
+
+
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     found = Site()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(found))
+    server = QuietServer(("127.0.0.1", 0), handler(found))
     found.url = f"http://127.0.0.1:{server.server_port}"
     monkeypatch.setenv("UV_DEFAULT_INDEX", f"{found.url}/simple/")
     monkeypatch.delenv("HIVEKEEP_MODELS_MIRROR", raising=False)
