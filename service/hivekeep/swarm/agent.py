@@ -10,8 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections.abc import Coroutine, Iterable
 from pathlib import Path
 from typing import Any
+
+import anyio
 
 from hivekeep.domain.actions import Action, ActionKind, Label
 from hivekeep.domain.documents import Document
@@ -125,12 +128,16 @@ class Agent:
 
     async def _extract(self, document: Document) -> DocumentResult:
         answer: dict[str, Any] = {}
-        for number, names in enumerate(request_groups(self._plan)):
+
+        async def ask(number: int, names: tuple[str, ...]) -> None:
             messages = extraction_messages(
                 self._plan, document, budget_tokens=self._plan.context_tokens, fields=names
             )
             schema = answer_schema(self._plan, fields=names)
             answer.update(parse_answer(await self.generate(f"generate:{number}", messages, schema)))
+
+        # All at once: the engine then computes what these prompts share a single time.
+        await together(ask(*group) for group in enumerate(request_groups(self._plan)))
         result = await self._check("check", document, answer)
         again = reask_messages(self._plan, document, result)
         if again is None:
@@ -229,6 +236,24 @@ class Agent:
             "agent.fail", run=self._log.record.id, agent=self._record.id,
             subject=self._record.input.path, outcome=failure.reason, why=failure.line,
         )  # fmt: skip
+
+
+async def together(tasks: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Run ``tasks`` concurrently; the first error of any of them, as it is, cancels the others."""
+
+    async def one(task: Coroutine[Any, Any, None]) -> None:
+        try:
+            await task
+        except HivekeepError as error:
+            errors.append(error)
+            group.cancel_scope.cancel()
+
+    errors: list[HivekeepError] = []
+    async with anyio.create_task_group() as group:
+        for task in tasks:
+            group.start_soon(one, task)
+    if errors:
+        raise errors[0]
 
 
 def safe_folder(name: str) -> str:

@@ -53,11 +53,14 @@ def request_groups(plan: Plan) -> tuple[tuple[str, ...], ...]:
     return ((scalars,) if scalars else ()) + tables
 
 
-def system_message(plan: Plan, fields: tuple[str, ...] | None = None) -> Message:
-    """The trusted part of a prompt: the recipe's instructions, its fields, and the rules."""
-    chosen = [spec for spec in plan.fields if fields is None or spec.name in fields]
-    lines = [plan.instructions.strip(), "", "Answer with one JSON object with these keys:"]
-    for spec in chosen:
+def system_message(plan: Plan) -> Message:
+    """The trusted part of a prompt: the recipe's instructions, its fields, and the rules.
+
+    It names all fields, also where only some are asked, so that every request of a recipe begins
+    with the same tokens.
+    """
+    lines = [plan.instructions.strip(), "", "Fields:"]
+    for spec in plan.fields:
         lines.append(_describe(spec))
         lines.extend("  " + _describe(column) for column in spec.columns)
     lines += ["", _COPY_RULE, _DATA_RULE]
@@ -65,17 +68,17 @@ def system_message(plan: Plan, fields: tuple[str, ...] | None = None) -> Message
 
 
 def extraction_messages(
-    plan: Plan, document: Document, *, budget_tokens: int, fields: tuple[str, ...] | None = None
+    plan: Plan, document: Document, *, budget_tokens: int, fields: tuple[str, ...]
 ) -> tuple[Message, ...]:
     """The first question about ``document``, at most about ``budget_tokens`` tokens long.
 
-    ``fields`` limits the question to some of the plan's fields (see ``request_groups``).
+    ``fields`` names what is asked (see ``request_groups``).  Questions about one document differ
+    only in their last line, so that its tokens are computed once for all of them.
     """
-    system = system_message(plan, fields)
+    system = system_message(plan)
     room = budget_tokens - estimate_tokens(system.content) - _ANSWER_RESERVE
-    specs = [spec for spec in plan.fields if fields is None or spec.name in fields]
-    blocks = select_blocks(document, specs, budget_tokens=max(room, 256))
-    return system, Message(Role.USER, delimited(blocks))
+    blocks = select_blocks(document, plan.fields, budget_tokens=max(room, 256))
+    return system, _question(blocks, fields)
 
 
 def reask_messages(
@@ -106,11 +109,10 @@ def reask_messages(
     top = select_blocks(document, specs, budget_tokens=_SECOND_LOOK)
     chosen = {block.index: block for block in (*near, *top)}
     blocks = [chosen[index] for index in sorted(chosen)]
-    system = system_message(plan, tuple(doubtful))
     schema = object_schema(
         {name: choice_schema(spec, options) for name, (spec, options) in doubtful.items()}
     )
-    return (system, Message(Role.USER, delimited(blocks))), schema
+    return (system_message(plan), _question(blocks, tuple(doubtful))), schema
 
 
 def notes_messages(plan: Plan, blocks: Sequence[Block]) -> tuple[Message, ...]:
@@ -126,12 +128,17 @@ def notes_messages(plan: Plan, blocks: Sequence[Block]) -> tuple[Message, ...]:
 
 def final_messages(plan: Plan, blocks: Sequence[Block]) -> tuple[Message, ...]:
     """Ask for the plan's fields about a whole document, or about the notes on its parts."""
-    return system_message(plan), Message(Role.USER, delimited(blocks))
+    return system_message(plan), _question(blocks, tuple(spec.name for spec in plan.fields))
 
 
 def delimited(blocks: Sequence[Block]) -> str:
     """Blocks between the delimiters, with delimiter text inside them neutralised."""
     return f"{OPENING}\n{render(blocks)}\n{CLOSING}"
+
+
+def _question(blocks: Sequence[Block], fields: tuple[str, ...]) -> Message:
+    asked = f"Answer with one JSON object: {', '.join(fields)}."
+    return Message(Role.USER, f"{delimited(blocks)}\n\n{asked}")
 
 
 def _describe(spec: FieldSpec) -> str:

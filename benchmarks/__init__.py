@@ -1,0 +1,1 @@
+"""Measurements of Hivekeep, each a module run as ``make bench NAME=…``."""
