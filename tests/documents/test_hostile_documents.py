@@ -196,11 +196,24 @@ def test_a_wrong_name_is_noted_and_the_content_read(
 
 
 @pytest.mark.parametrize("level", ["<div>", "<table><tr><td>", "<b>", "<ul><li>"])
-def test_deeply_nested_html_is_survived(level: str, reader: Any, tmp_path: Path) -> None:
+def test_deeply_nested_html_is_refused(level: str, reader: Any, tmp_path: Path) -> None:
     path = tmp_path / "deep.html"
     path.write_text(f"<html><body><p>Top</p>{level * 50_000}bottom")
+    assert reader.failure(path).reason == "damaged"
+
+
+def test_nested_html_is_read_as_far_as_it_makes_sense(reader: Any, tmp_path: Path) -> None:
+    path = tmp_path / "nested.html"
+    path.write_text(f"<html><body><p>Top</p>{'<div>' * 4_000}bottom{'</div>' * 4_000}<p>End</p>")
     document = reader(path)
-    assert document.blocks[0].text == "Top"
+    assert texts(document) == "Top\nEnd"
+    assert any("too deeply" in note for note in document.notes)
+
+
+def test_unclosed_items_are_no_nesting(reader: Any, tmp_path: Path) -> None:
+    path = tmp_path / "sloppy.html"
+    path.write_text("<html><body><ul>" + "<li>item<p>more" * 8_000)
+    assert len(reader(path).blocks) == 16_000
 
 
 def test_deeply_nested_mail_is_survived(reader: Any, tmp_path: Path) -> None:

@@ -107,7 +107,9 @@ class TestOffice:
         made.add_heading("Lease agreement", 1)
         made.add_paragraph("Between A and B.")
         table = made.add_table(2, 2)
-        for row, cells in zip(table.rows, [("Rent", "900 EUR"), ("Deposit", "1800 EUR")], strict=True):
+        for row, cells in zip(
+            table.rows, [("Rent", "900 EUR"), ("Deposit", "1800 EUR")], strict=True
+        ):
             for cell, text in zip(row.cells, cells, strict=True):
                 cell.text = text
         made.add_paragraph("After the table.").add_run().add_break(WD_BREAK.PAGE)
@@ -217,7 +219,9 @@ class TestText:
         markdown.write_text("# Title\n\n- one\n\n| a | b |\n|---|---|\n| 1 | 2 |\n")
         assert texts(reader(markdown)) == ["Title", "- one", "a | b", "1 | 2"]
         xml = tmp_path / "a.xml"
-        xml.write_text("<Invoice xmlns='urn:x'><ID>4711</ID><Total cur='EUR'>9.50</Total></Invoice>")
+        xml.write_text(
+            "<Invoice xmlns='urn:x'><ID>4711</ID><Total cur='EUR'>9.50</Total></Invoice>"
+        )
         assert texts(reader(xml)) == ["ID: 4711", "Total: 9.50", "Total cur: EUR"]
 
     @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])

@@ -2,7 +2,7 @@
 
 Responsible for what a person sees as one line, one column and one paragraph; it knows neither PDF
 nor OCR.  Coordinates grow to the right and downwards in any one unit.  Invariant: every word comes
-out exactly once, and label and value that stand in one row stay in one line.
+out exactly once, and the cells of one row follow each other from left to right.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
 
-from hivekeep.documents.readers.draft import CELL
 from hivekeep.domain.documents import BlockKind
 
 # In units of the line height: what is a gap between columns, and what is no gap at all.
@@ -49,7 +48,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One visual line, or a paragraph of them. ``columns`` says whether it has column gaps."""
+    """One visual line, a cell of one (``columns``), or a paragraph of lines."""
 
     text: str
     x0: float
@@ -67,7 +66,7 @@ def arrange(words: list[Word]) -> list[Line]:
     if not words:
         return []
     rows = _split_columns(_rows(words))
-    lines = [_line(row) for row in rows]
+    lines = [line for row in rows for line in _cells(row)]
     usual = median(line.height for line in lines)
     return [_with_kind(line, usual) for line in _paragraphs(lines)]
 
@@ -146,15 +145,20 @@ def _is_prose(rows: list[list[Word]]) -> bool:
     return sum(map(str.isalpha, joined)) > 0.72 * len(joined)
 
 
-def _line(row: list[Word]) -> Line:
-    text = row[0].text
-    columns = False
+def _cells(row: list[Word]) -> list[Line]:
+    """A row's text, one line for each part that a column gap sets apart."""
+    parts: list[list[Word]] = [[row[0]]]
     for left, right in pairwise(row):
-        gap = _gap(left, right)
-        if gap > _COLUMN_GAP:
-            columns = True
-            text += CELL
-        elif right.space or gap > _TOUCHING:
+        if _gap(left, right) > _COLUMN_GAP:
+            parts.append([])
+        parts[-1].append(right)
+    return [_line(part, columns=len(parts) > 1) for part in parts]
+
+
+def _line(row: list[Word], *, columns: bool) -> Line:
+    text = row[0].text
+    for left, right in pairwise(row):
+        if right.space or _gap(left, right) > _TOUCHING:
             text += " "
         text += right.text
     known = [word.confidence for word in row if word.confidence is not None]

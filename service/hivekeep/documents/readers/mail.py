@@ -18,7 +18,7 @@ from hivekeep.documents.failures import Reason, failure
 from hivekeep.documents.readers.charset import declared_in, decode
 from hivekeep.documents.readers.draft import Draft, Source
 from hivekeep.documents.readers.plain import read_lines
-from hivekeep.documents.readers.web import read_markup
+from hivekeep.documents.readers.web import is_too_deep, read_markup
 from hivekeep.domain.documents import BlockKind
 
 AttachmentReader = Callable[[Draft, Source, str, bytes], None]
@@ -111,6 +111,8 @@ def read_body_text(draft: Draft, text: str) -> None:
 
 
 def _visible(markup: str) -> str:
+    if is_too_deep(markup):
+        return ""
     tree = LexborHTMLParser(markup)
     tree.strip_tags(["script", "style"])
     return tree.body.text(separator=" ") if tree.body is not None else ""

@@ -109,7 +109,9 @@ def _padded(image: Image.Image) -> Image.Image:
     shortest = max(image.size) // _LONGEST_SHAPE
     if min(image.size) >= shortest:
         return image
-    whole = Image.new(image.mode, (max(image.width, shortest), max(image.height, shortest)), "white")
+    whole = Image.new(
+        image.mode, (max(image.width, shortest), max(image.height, shortest)), "white"
+    )
     whole.paste(image)
     return whole
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from hivekeep.documents.failures import Reason, failure
 from hivekeep.documents.readers.charset import declared_in, decode
 from hivekeep.documents.readers.draft import Draft, Source
 from hivekeep.domain.documents import BlockKind
@@ -31,6 +32,15 @@ _HIDDEN_STYLE = re.compile(
     re.I,
 )
 _MOST_LEVELS = 2_000
+# The parser's time grows with the square of the depth: 50,000 levels take half a minute.
+_DEEPEST_MARKUP = 5_000
+_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
+# Elements that have no end, or whose end authors may leave out.
+_OPEN_ENDED = {
+    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track",
+    "wbr", "p", "li", "dt", "dd", "tr", "td", "th", "tbody", "thead", "tfoot", "option", "colgroup",
+    "html", "head", "body", "path", "param",
+}  # fmt: skip
 
 
 @dataclass
@@ -51,13 +61,28 @@ def read_html(draft: Draft, source: Source) -> None:
 
 
 def read_markup(draft: Draft, markup: str) -> None:
-    """Add the visible text of ``markup`` to the current page."""
+    """Add the visible text of ``markup`` to the current page.
+
+    :raises DocumentError: ``damaged`` if it is nested beyond all reason.
+    """
+    if is_too_deep(markup):
+        raise failure(draft.name, Reason.DAMAGED, why="It is nested far too deeply.")
     tree = LexborHTMLParser(markup)
     title = tree.css_first("title")
     if title is not None:
         draft.describe("title", title.text())
     if tree.body is not None:
         _Walk(draft).run(tree.body)
+
+
+def is_too_deep(markup: str) -> bool:
+    """Whether elements are nested so deeply, by a look without parsing, that parsing would hang."""
+    deepest = depth = 0
+    for closing, tag in _TAG.findall(markup):
+        if tag.lower() not in _OPEN_ENDED:
+            depth = max(depth - 1, 0) if closing else depth + 1
+            deepest = max(deepest, depth)
+    return deepest > _DEEPEST_MARKUP
 
 
 class _Walk:
