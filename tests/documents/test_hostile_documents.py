@@ -97,6 +97,8 @@ BOMB = (
     + b"".join(b'<!ENTITY %c "%s">' % (c + 1, b"&%c;" % c * 10) for c in range(97, 107))
     + b"]><l>&k;</l>"
 )
+WIDE_BOMB = BOMB.decode().encode("utf-16")
+ZEROS = bytes(60_000_000)
 XXE = b"""<?xml version="1.0"?><!DOCTYPE d [<!ENTITY x SYSTEM "file:///etc/passwd">]>
 <w:document xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main">
 <w:body><w:p><w:r><w:t>&x;</w:t></w:r></w:p></w:body></w:document>"""
@@ -154,8 +156,8 @@ def sealed_mail() -> bytes:
         ("xxe.docx", with_part(docx_bytes(), "word/document.xml", XXE), "damaged"),
         ("laughs.xml", BOMB, "damaged"),
         ("laughs.docx", with_part(docx_bytes(), "word/document.xml", BOMB), "damaged"),
-        ("wide.docx", with_part(docx_bytes(), "word/styles.xml", BOMB.decode().encode("utf-16")), "damaged"),
-        ("bomb.docx", with_part(docx_bytes(), "word/document.xml", bytes(60_000_000)), "unpacked_too_large"),
+        ("wide.docx", with_part(docx_bytes(), "word/styles.xml", WIDE_BOMB), "damaged"),
+        ("bomb.docx", with_part(docx_bytes(), "word/document.xml", ZEROS), "unpacked_too_large"),
         ("entries.docx", many_entries(), "unpacked_too_large"),
         ("huge.png", huge_picture(), "unpacked_too_large"),
         ("pages.pdf", many_pages(10_000), "too_many_pages"),

@@ -1,4 +1,4 @@
-"""The processes behind the pool: limits, crashes, cancellation, restarts and what they may not do."""
+"""The processes behind the pool: limits, crashes, cancellation, restarts, confinement."""
 
 from __future__ import annotations
 
@@ -156,11 +156,7 @@ def test_an_idle_host_ends_and_a_new_one_serves(quick: Path) -> None:
             for _ in range(2):
                 await pool.read(quick)
                 with anyio.fail_after(30):
-                    while any(
-                        psutil.pid_exists(pid)
-                        and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-                        for pid in pool.process_ids
-                    ):
+                    while pool.process_ids:
                         await anyio.lowlevel.checkpoint()
 
     anyio.run(main)
@@ -317,7 +313,7 @@ def test_the_system_itself_refuses_too(tmp_path: Path) -> None:
     probe = run_python(
         "from hivekeep.documents import confine\n"
         "confine.leave_network()\n"
-        "import os\nprint(len(os.listdir('/sys/class/net')), open('/proc/net/dev').read().count(':'))"
+        "print('interfaces', open('/proc/net/dev').read().count(':'))"
     )
     if not probe.strip().endswith(" 1"):
         pytest.skip("this system does not allow network namespaces")

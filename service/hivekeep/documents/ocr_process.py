@@ -76,7 +76,7 @@ def load_engine() -> Any:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         return options
 
-    OrtInferSession._init_sess_opts = staticmethod(options_without_spinning)
+    setattr(OrtInferSession, "_init_sess_opts", staticmethod(options_without_spinning))  # noqa: B010
     threads = min(os.cpu_count() or 1, _MOST_THREADS)
     return RapidOCR(
         params={
