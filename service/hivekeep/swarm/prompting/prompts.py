@@ -39,7 +39,8 @@ _HINTS = {
     FieldType.ROWS: "list",
 }
 _ANSWER_RESERVE = 64
-_SECOND_LOOK = 700
+_SECOND_LOOK = 500
+_LEAST_ROOM = 256
 _MOST_BLOCKS = 24
 
 
@@ -54,17 +55,8 @@ def request_groups(plan: Plan) -> tuple[tuple[str, ...], ...]:
 
 
 def system_message(plan: Plan) -> Message:
-    """The trusted part of a prompt: the recipe's instructions, its fields, and the rules.
-
-    It names all fields, also where only some are asked, so that every request of a recipe begins
-    with the same tokens.
-    """
-    lines = [plan.instructions.strip(), "", "Fields:"]
-    for spec in plan.fields:
-        lines.append(_describe(spec))
-        lines.extend("  " + _describe(column) for column in spec.columns)
-    lines += ["", _COPY_RULE, _DATA_RULE]
-    return Message(Role.SYSTEM, "\n".join(lines).strip())
+    """The trusted part that every prompt of a recipe begins with."""
+    return Message(Role.SYSTEM, f"{plan.instructions.strip()} {_DATA_RULE}")
 
 
 def extraction_messages(
@@ -76,9 +68,12 @@ def extraction_messages(
     only in their last line, so that its tokens are computed once for all of them.
     """
     system = system_message(plan)
-    room = budget_tokens - estimate_tokens(system.content) - _ANSWER_RESERVE
-    blocks = select_blocks(document, plan.fields, budget_tokens=max(room, 256))
-    return system, _question(blocks, fields)
+    question = _question(plan, fields)
+    overhead = estimate_tokens(system.content) + estimate_tokens(question) + _ANSWER_RESERVE
+    blocks = select_blocks(
+        document, plan.fields, budget_tokens=max(budget_tokens - overhead, _LEAST_ROOM)
+    )
+    return system, _user(blocks, question)
 
 
 def reask_messages(
@@ -112,7 +107,7 @@ def reask_messages(
     schema = object_schema(
         {name: choice_schema(spec, options) for name, (spec, options) in doubtful.items()}
     )
-    return (system_message(plan), _question(blocks, tuple(doubtful))), schema
+    return (system_message(plan), _user(blocks, _question(plan, tuple(doubtful)))), schema
 
 
 def notes_messages(plan: Plan, blocks: Sequence[Block]) -> tuple[Message, ...]:
@@ -128,7 +123,8 @@ def notes_messages(plan: Plan, blocks: Sequence[Block]) -> tuple[Message, ...]:
 
 def final_messages(plan: Plan, blocks: Sequence[Block]) -> tuple[Message, ...]:
     """Ask for the plan's fields about a whole document, or about the notes on its parts."""
-    return system_message(plan), _question(blocks, tuple(spec.name for spec in plan.fields))
+    question = _question(plan, tuple(spec.name for spec in plan.fields))
+    return system_message(plan), _user(blocks, question)
 
 
 def delimited(blocks: Sequence[Block]) -> str:
@@ -136,9 +132,21 @@ def delimited(blocks: Sequence[Block]) -> str:
     return f"{OPENING}\n{render(blocks)}\n{CLOSING}"
 
 
-def _question(blocks: Sequence[Block], fields: tuple[str, ...]) -> Message:
-    asked = f"Answer with one JSON object: {', '.join(fields)}."
-    return Message(Role.USER, f"{delimited(blocks)}\n\n{asked}")
+def _question(plan: Plan, fields: tuple[str, ...]) -> str:
+    chosen = [spec for spec in plan.fields if spec.name in fields]
+    lines = ["Answer with one JSON object with these keys:"]
+    for spec in chosen:
+        lines.append(_describe(spec))
+        lines.extend("  " + _describe(column) for column in spec.columns)
+    if any(spec.grounded and spec.type is not FieldType.PROSE for spec in chosen):
+        lines.append(_COPY_RULE)
+    return "\n".join(lines)
+
+
+def _user(blocks: Sequence[Block], question: str) -> Message:
+    # The question comes last: small models follow best what they read last, and questions about
+    # one document then share the tokens of the document.
+    return Message(Role.USER, f"{delimited(blocks)}\n\n{question}")
 
 
 def _describe(spec: FieldSpec) -> str:

@@ -17,15 +17,17 @@ from hivekeep.domain.values import (
     DocumentResult,
     FieldValue,
     RowsValue,
+    Scalar,
     ValueStatus,
 )
 from hivekeep.swarm.verification.grounding import Found, locate
-from hivekeep.swarm.verification.mentions import LOOSE, Context
+from hivekeep.swarm.verification.mentions import ABOVE, LEFT_CELL, LOOSE, Context
 from hivekeep.swarm.verification.relations import check_relations
 
 _MOST_PLACES = 3
-# From this strength on a label is printed right beside or above its value.
-_CLEAR = 2.0
+_OTHER_PARTIES = frozenset({
+    "recipient of goods", "contact", "bank account holder", "other party",
+})  # fmt: skip
 _UNGROUNDED = "It was not found in the document."
 
 
@@ -53,7 +55,7 @@ def alternatives(context: Context, spec: FieldSpec, value: CheckedValue) -> tupl
     """What the document's labels offer for a field that is in doubt, as printed, best first."""
     if not isinstance(value, FieldValue) or not spec.grounded:
         return ()
-    clear = [v for v, score in context.candidates(spec).items() if score >= _CLEAR]
+    clear = [v for v, score in context.candidates(spec).items() if score >= _clear(spec)]
     printed: dict[str, None] = {}
     wanted = [*clear[:4], *([value.value] if value.evidence else [])]
     for mention in context.mentions(spec.type):
@@ -70,7 +72,7 @@ def is_doubtful(context: Context, spec: FieldSpec, value: CheckedValue) -> bool:
         return True
     if value.status is not ValueStatus.ABSENT:
         return False
-    clear = [v for v, score in context.candidates(spec).items() if score >= _CLEAR]
+    clear = [v for v, score in context.candidates(spec).items() if score >= _clear(spec)]
     return len(clear) == 1 or (bool(clear) and spec.required)
 
 
@@ -78,11 +80,37 @@ def _once(context: Context, spec: FieldSpec, raw: Any) -> FieldValue:
     if not spec.grounded or spec.type in (FieldType.PROSE, FieldType.CHOICE):
         return _judged(spec, raw)
     found = locate(context, spec, raw)
+    if found is not None and spec.type is FieldType.BOOLEAN:
+        return FieldValue(spec.name, found.value, ValueStatus.JUDGED)
+    objection = _objection(context, spec, found) if found and found.places else ""
+    labelled = _labelled(context, spec)
+    if labelled is not None and (found is None or not found.places or objection):
+        return _from_label(context, spec, labelled, found)
     if found is None:
         return FieldValue(spec.name, None, ValueStatus.ABSENT)
-    if spec.type is FieldType.BOOLEAN:
-        return FieldValue(spec.name, found.value, ValueStatus.JUDGED)
-    return _verdict(context, spec, found, _objection(context, spec, found))
+    return _verdict(context, spec, found, objection)
+
+
+def _labelled(context: Context, spec: FieldSpec) -> Scalar:
+    """The one value that the document's own label for this field points at, if there is one."""
+    scores = context.candidates(spec)
+    best = max(scores.values(), default=0.0)
+    top = [value for value, score in scores.items() if score == best]
+    return top[0] if best >= _clear(spec) and len(top) == 1 else None
+
+
+def _clear(spec: FieldSpec) -> float:
+    # The heading of a column of amounts is also that of every line item above the total.
+    return LEFT_CELL if spec.type is FieldType.AMOUNT else ABOVE
+
+
+def _from_label(
+    context: Context, spec: FieldSpec, value: Scalar, found: Found | None
+) -> FieldValue:
+    places = tuple((m.span,) for m in context.mentions(spec.type) if m.value == value)
+    said = "did not state it" if found is None else f"said {found.value}"
+    checked = _verdict(context, spec, Found(value, places), "")
+    return replace(checked, reason=f"Read beside its label; the model {said}.")
 
 
 def _twice(context: Context, spec: FieldSpec, raw: Any, again: Any) -> FieldValue:
@@ -125,17 +153,19 @@ def _verdict(context: Context, spec: FieldSpec, found: Found, objection: str) ->
 def _objection(context: Context, spec: FieldSpec, found: Found) -> str:
     """What the labels beside a printed value say against it; empty if nothing."""
     labels = [context.label_at(place[0]) for place in found.places if place]
-    if not labels:
+    if not labels or spec.type is FieldType.CURRENCY:
         return ""
     best = max(label.score(spec.name) for label in labels)
-    if best >= _CLEAR:
+    if best >= _clear(spec):
         return ""
     rivals = [
         value
         for value, score in context.candidates(spec).items()
-        if score >= max(_CLEAR, best + LOOSE) and value != found.value
+        if score >= max(_clear(spec), best + LOOSE) and value != found.value
     ]
     other = next((label.other for label in labels if label.other), "")
+    if spec.type in (FieldType.NAME, FieldType.TEXT) and other not in _OTHER_PARTIES:
+        return ""
     if best < 0 and other and all(label.score(spec.name) < 0 for label in labels):
         return f"It is printed as {other}."
     if rivals:

@@ -80,7 +80,7 @@ def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
     return (
         (re.compile(r"(?<!\d)(?P<y>\d{4})\s?[年년]\s?(?P<m>\d{1,2})\s?[月월]\s?(?P<d>\d{1,2})\s?[日号일]?"), "ymd"),
         (re.compile(rf"(?<![\d.,/-])(?P<y>(?:19|20)\d\d){sep}(?P<m>\d{{1,2}}){sep}(?P<d>\d{{1,2}})(?!\d|[./-]\d)"), "ymd"),
-        (re.compile(rf"(?<![\d.,/-])(?P<a>\d{{1,2}}){sep}(?P<b>\d{{1,2}}){sep}(?P<y>(?:19|20)\d\d)(?!\d|[/-]\d)"), "xxy"),
+        (re.compile(rf"(?<![\d.,/-])(?P<a>\d{{1,2}}){sep}(?P<b>\d{{1,2}}){sep}(?P<y>(?:19|20)\d\d)(?!\d(?!\d:\d\d)|[/-]\d)"), "xxy"),
         (re.compile(r"(?<![\d.,/-])(?P<a>\d{1,2})(?P<s>\s?[./\-]\s?)(?P<b>\d{1,2})(?P=s)(?P<y>\d\d)(?!\d|[.,/:-]\d|\s?%)"), "xxy"),
         (re.compile(rf"(?<![\d.,/-]){day}(?:st|nd|rd|th|er|º|°)?{of}\s?(?P<mon>{months})\b\.?(?:\s?(?:-|/|,|de\b|del\b|of\b))?\s?(?P<y>(?:19|20)\d\d|'?\d\d(?![\d:.,]\d|\d))"), "dmy"),
         (re.compile(rf"(?<![a-z])(?P<mon>{months})\b\.?\s?-?{day}(?:st|nd|rd|th)?(?:\s?,\s?|\s|-)(?P<y>(?:19|20)\d\d)(?!\d)"), "mdy"),

@@ -134,13 +134,19 @@ def _text(context: Context, spec: FieldSpec, raw: str) -> Found | None:
         return None
     folded = context.layout.folded
     spans = find_exact(value, folded) or find_squeezed(value, folded)
+    literal = bool(spans)
     if not spans and spec.type is not FieldType.IDENTIFIER:
         spans = _fuzzy(context, value)
     places = tuple(context.layout.spans(start, end) for start, end in spans[:20])
-    if places and spec.type is FieldType.IDENTIFIER:
+    if places and literal:
         # What is printed, not how the model spelled it.
-        value = context.layout.text(places[0])
-    return Found(value, places)
+        value = context.layout.text(places[0])[: spec.max_length]
+    doubt = (
+        "it is a label, not a name"
+        if spec.type is FieldType.NAME and (context.is_label(value))
+        else ""
+    )
+    return Found(value, places, doubt)
 
 
 def _fuzzy(context: Context, value: str) -> list[tuple[int, int]]:

@@ -144,7 +144,7 @@ class Layout:
         same = [
             other for other in self.by_page[line.page] if other is not line and _beside(other, line)
         ]
-        yield from sorted(same, key=lambda other: -_x1(other))
+        yield from sorted(same, key=lambda other: _nearness(other, line))
 
     def above(self, line: Line, *, reach: int = 1) -> Iterator[Line]:
         """Lines over ``line`` in its column, nearest first, at most ``reach`` of them."""
@@ -223,8 +223,11 @@ def _over(other: Line, line: Line) -> bool:
     return across > 0 and (one.y0 + one.y1) / 2 < two.y0 + 0.001
 
 
-def _x1(line: Line) -> float:
-    return line.box.x1 if line.box else 0.0
+def _nearness(other: Line, line: Line) -> tuple[int, float]:
+    # Cells of the line's own block have an order but no boxes of their own.
+    if other.block == line.block:
+        return 0, -other.start
+    return 1, -other.box.x1 if other.box else 0.0
 
 
 def _y(line: Line) -> float:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 from hivekeep.domain.documents import Document
 from hivekeep.domain.fields import FieldSpec, FieldType, Plan
@@ -28,12 +29,26 @@ from hivekeep.swarm.verification.dates import DateMention, Order, document_order
 from hivekeep.swarm.verification.labels import Label, Vocabulary
 from hivekeep.swarm.verification.layout import Layout, Line, Span
 
-SAME_LINE, LEFT_CELL, ABOVE, LOOSE = 3.0, 2.5, 2.0, 1.0
+NUMBERED, SAME_LINE, LEFT_CELL, ABOVE, LOOSE = 3.5, 3.0, 2.5, 2.0, 1.0
 _IDENTIFIER = re.compile(
     r"(?<![\w])#?[A-Za-z0-9](?:[A-Za-z0-9]|[-/._](?=[A-Za-z0-9])){1,38}(?![\w])"
 )
 _MONTH_FIRST = frozenset({"USD"})
 _MOST_CELLS = 4
+_NUMBER_WORD = re.compile(
+    r"(?:\bnr|\bno|\bnum|\bnumber|\bnummer|n[°º]|№|#|号码?)\s*[.:]?\s*$", re.IGNORECASE
+)
+_INCLUDING = re.compile(
+    r"(?:\b(?:incl\w*|inkl\w*|inc|with|mit|avec|con)\b|含)[.\s(]*(?:of |de |the )?[\d\s%]*$",
+    re.IGNORECASE,
+)
+_EXCLUDING = re.compile(
+    r"(?:\b(?:excl\w*|exkl\w*|ex|before|without|ohne|hors|sans|sin)\b|不含)[.\s(]*(?:of |de )?$",
+    re.IGNORECASE,
+)
+_YEAR = re.compile(r"(?:19|20)\d\d")
+_HEADING_SHARE = 0.6
+_NEAR = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +64,10 @@ class Association:
         if not self.strength:
             return 0.0
         return self.strength if field in self.owners else -self.strength
+
+    def weaker(self) -> Association:
+        """The same label, not sure to belong to the value."""
+        return Association(self.owners, self.other, min(self.strength, LOOSE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +226,10 @@ class Context:
                     continue
                 start = end - len(text)
                 label = self._label(line, start)
+                if _YEAR.fullmatch(text) or line.text[:start].endswith("("):
+                    label = label.weaker()
+                elif label.strength == SAME_LINE and _NUMBER_WORD.search(line.text[:start]):
+                    label = Association(label.owners, label.other, NUMBERED)
                 if label.strength:
                     found.append(Mention(text, Span(line.index, start, end), label))
         return tuple(found)
@@ -215,26 +238,49 @@ class Context:
         """What labels the value printed at ``span``."""
         return self._label(self.layout.lines[span.line], span.start)
 
+    def is_label(self, text: str) -> bool:
+        """Whether ``text`` is nothing but a label, perhaps with a number."""
+        labels = self._vocabulary.labels(text)
+        letters = sum(char.isalpha() for char in text)
+        covered = sum(c.isalpha() for label in labels for c in text[label.start : label.end])
+        return bool(letters) and covered == letters
+
     def _label(self, line: Line, start: int) -> Association:
         before = [label for label in self._vocabulary.labels(line.text) if label.end <= start]
         if before:
+            label = _effective(line.text, before)
             gap = start - before[-1].end
-            return _association(before[-1], SAME_LINE if gap <= 40 else LOOSE)
+            return _association(label, SAME_LINE if gap <= _NEAR else LOOSE)
         crossed = 0
         for cell, _ in zip(self.layout.left_of(line), range(_MOST_CELLS), strict=False):
             labels = self._vocabulary.labels(cell.text)
             if labels:
                 column = self._column(line) if crossed else None
-                return column or _association(labels[-1], LEFT_CELL if not crossed else LOOSE)
+                label = _effective(cell.text, labels)
+                return column or _association(label, LEFT_CELL if not crossed else LOOSE)
             crossed += any(char.isdigit() for char in cell.text)
         return self._column(line) or Association()
 
     def _column(self, line: Line) -> Association | None:
         for distance, cell in enumerate(self.layout.above(line, reach=2)):
             labels = self._vocabulary.labels(cell.text)
-            if labels and not any(char.isdigit() for char in cell.text[labels[-1].end :]):
+            # A heading says what stands below it; a sentence that mentions a label does not.
+            covered = sum(label.end - label.start for label in labels)
+            if labels and covered >= _HEADING_SHARE * len(cell.text.strip(" :")):
                 return _association(labels[-1], ABOVE if not distance else LOOSE)
         return None
+
+
+def _effective(text: str, labels: Sequence[Label]) -> Label:
+    """Which of several labels in a row counts: in "Total (incl. VAT)" it is the total."""
+    chosen = labels[0]
+    for before, label in pairwise(labels):
+        between = text[before.end : label.start]
+        if _EXCLUDING.search(between):
+            chosen = Label(before.start, label.end, frozenset(), "amount before tax", label.weight)
+        elif not _INCLUDING.search(between):
+            chosen = label
+    return chosen
 
 
 def _association(label: Label, strength: float) -> Association:
