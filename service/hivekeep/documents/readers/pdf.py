@@ -25,6 +25,7 @@ from hivekeep.documents.readers.plain import read_lines
 from hivekeep.domain.documents import BlockKind
 
 _FEW_CHARACTERS = 12
+_FEW_OBJECTS = 20
 _STAMP_CHARACTERS = 80
 _SCAN_SHARE = 0.5
 _MOST_UNREADABLE = 0.3
@@ -118,9 +119,13 @@ class _Pages:
             page.close()
 
     def _is_enough(self, page: pdfium.PdfPage, text: str) -> bool:
-        if len(text) < _FEW_CHARACTERS or _unreadable(text):
+        if not text or _unreadable(text):
             return False
-        return len(text) >= _STAMP_CHARACTERS or not _is_scan(page)
+        if len(text) >= _STAMP_CHARACTERS:
+            return True
+        # A few words may be a stamp on a scan, or a number on a page whose letters are drawn.
+        drawn = pdfium_c.FPDFPage_CountObjects(page) > _FEW_OBJECTS
+        return not _is_scan(page) and (len(text) >= _FEW_CHARACTERS or not drawn)
 
     def _add(self, runs: list[Run]) -> None:
         for run in runs:
