@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-MODELS = Path(
-    os.environ.get("HIVEKEEP_MODELS_DIR", Path.home() / ".cache" / "hivekeep" / "models")
-)
+MODELS = Path(os.environ.get("HIVEKEEP_MODELS_DIR", Path.home() / ".cache" / "hivekeep" / "models"))
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +50,9 @@ class OneModel:
         return self._memory
 
 
-def request(number: int, *, max_tokens: int = 40, text: str = "Ada", **more: Any) -> GenerateRequest:
+def request(
+    number: int, *, max_tokens: int = 40, text: str = "Ada", **more: Any
+) -> GenerateRequest:
     return GenerateRequest(
         id=f"q{number}", run="run", agent=f"a{number}", model="small",
         messages=(Message(Role.SYSTEM, "Answer with JSON."), Message(Role.USER, text)),
@@ -60,8 +61,8 @@ def request(number: int, *, max_tokens: int = 40, text: str = "Ada", **more: Any
 
 
 @pytest.fixture
-def anyio_backend() -> Iterator[str]:
-    yield "asyncio"
+def anyio_backend() -> str:
+    return "asyncio"
 
 
 @pytest.mark.anyio

@@ -77,7 +77,9 @@ def test_every_job_ends_and_slots_hold_what_was_computed(
 def test_a_shared_prefix_is_computed_once() -> None:
     scheduler = Scheduler(4, 400)
     for number in range(4):
-        scheduler.add(job(number, [*PREFIX, number, *range(2000 + 50 * number, 2050 + 50 * number)]))
+        scheduler.add(
+            job(number, [*PREFIX, number, *range(2000 + 50 * number, 2050 + 50 * number)])
+        )
     computed = 0
     for _ in range(200):
         scheduler.admit()
