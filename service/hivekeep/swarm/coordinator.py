@@ -8,6 +8,7 @@ and a run that was under way when the process died goes on by itself at the next
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,14 @@ from hivekeep.swarm.steps import RunLog, StepOutcome
 logger = logging.getLogger(__name__)
 
 
+@dataclass(slots=True)
+class _Live:
+    """A run that is being executed in this process."""
+
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    ended: anyio.Event = field(default_factory=anyio.Event)
+
+
 class Coordinator:
     """Owns the records of all runs; use ``serve`` inside a task group for its lifetime.
 
@@ -39,7 +48,7 @@ class Coordinator:
         self._ports = ports
         self._limits = limits
         self._live = anyio.CapacityLimiter(limits.agents)
-        self._scopes: dict[str, anyio.CancelScope] = {}
+        self._runs: dict[str, _Live] = {}
         self._tasks: TaskGroup | None = None
         self._records = fold(list(journal.events()))
 
@@ -66,7 +75,7 @@ class Coordinator:
     @property
     def busy(self) -> bool:
         """Whether any run is under way."""
-        return bool(self._scopes)
+        return bool(self._runs)
 
     async def serve(self) -> None:
         """Execute runs until cancelled; first those that an earlier process left unfinished."""
@@ -126,8 +135,12 @@ class Coordinator:
         record = self.record(run)
         if record.state.ended:
             raise UsageError(f"Run {record.id} has already ended ({record.state.value}).")
-        if scope := self._scopes.get(record.id):
-            scope.cancel()
+        if live := self._runs.get(record.id):
+            live.scope.cancel()
+            await live.ended.wait()
+        if record.state.ended:
+            # It came to its end just before it could be stopped.
+            return record
         log = self._log(record)
         await log.emit(Kind.RUN_CANCELLED, {})
         await self._ports.gate.record(
@@ -141,7 +154,7 @@ class Coordinator:
         :raises UsageError: if the run is still under way, or finished and nothing is to be retried.
         """
         record = self.record(run)
-        if record.id in self._scopes:
+        if record.id in self._runs:
             raise UsageError(f"Run {record.id} is under way.")
         failed = any(agent.state is AgentState.FAILED for agent in record.agents.values())
         if record.state is RunState.FINISHED and not (retry_failed and failed):
@@ -159,20 +172,22 @@ class Coordinator:
     def _start(self, record: RunRecord) -> None:
         if self._tasks is None:
             raise RuntimeError("Coordinator.serve is not running")
-        self._scopes[record.id] = anyio.CancelScope()
+        self._runs[record.id] = _Live()
         self._tasks.start_soon(self._execute, record, name=f"run {record.id}")
 
     async def _execute(self, record: RunRecord) -> None:
         log = self._log(record)
+        live = self._runs[record.id]
         try:
-            with self._scopes[record.id]:
+            with live.scope:
                 await log.emit(Kind.RUN_STARTED, {})
                 await self._work(record, log)
                 await self._deliver(record, log)
         except Exception as error:  # noqa: BLE001 - one run must never end the daemon
             await self._fail(record, log, _as_hivekeep_error(error))
         finally:
-            self._scopes.pop(record.id, None)
+            self._runs.pop(record.id, None)
+            live.ended.set()
 
     async def _fail(self, record: RunRecord, log: RunLog, error: HivekeepError) -> None:
         logger.error("run %s failed: %s", record.id, error)
