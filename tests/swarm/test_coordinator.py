@@ -236,9 +236,7 @@ async def test_a_kill_at_any_effect_loses_nothing_and_repeats_no_finished_step(
                 assert world.done[f"generate {agent.id}/{key}"] <= step.intents
 
 
-async def test_the_fold_of_the_journal_is_the_live_record(
-    journal: Journal, tmp_path: Path
-) -> None:
+async def test_the_fold_of_the_journal_is_the_live_record(journal: Journal, tmp_path: Path) -> None:
     world = World({"a": GOOD, "b": "broken"})
     chosen = coordinator(world, journal)
     async with serving(chosen):
