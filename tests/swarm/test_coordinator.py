@@ -5,13 +5,16 @@ from __future__ import annotations
 import itertools
 import random
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import anyio
 import pytest
 
+from hivekeep.daemon.changes import Changes
 from hivekeep.domain.actions import ActionKind
 from hivekeep.domain.errors import NotFoundError, UsageError
 from hivekeep.domain.runs import AgentState, RunState
@@ -20,7 +23,8 @@ from hivekeep.journal import Journal
 from hivekeep.swarm.coordinator import Coordinator
 from hivekeep.swarm.events import RunRecord, fold
 from hivekeep.swarm.ports import Limits
-from tests.swarm.scripted import SimulatedKillError, World, coordinator, request
+from tests.swarm.scripted import SimulatedKillError, World, request
+from tests.swarm.scripted import coordinator as scripted
 
 pytestmark = pytest.mark.anyio
 GOOD = "Number A-1\nTotal 10.00"
@@ -46,10 +50,29 @@ async def serving(chosen: Coordinator) -> AsyncIterator[None]:
         tasks.cancel_scope.cancel()
 
 
-async def ended(record: RunRecord) -> None:
+async def until(chosen: Coordinator, condition: Callable[[], bool]) -> None:
+    """Wait for journaled events until ``condition`` holds."""
     with anyio.fail_after(30):
-        while not record.state.ended:
-            await anyio.sleep(0.005)
+        while True:
+            since = CHANGES[chosen].version
+            if condition():
+                return
+            await CHANGES[chosen].wait(since, at_most=30)
+
+
+async def ended(chosen: Coordinator, record: RunRecord) -> None:
+    await until(chosen, lambda: record.state.ended)
+
+
+CHANGES: WeakKeyDictionary[Coordinator, Changes] = WeakKeyDictionary()
+
+
+def coordinator(world: World, journal: Journal, **more: Any) -> Coordinator:
+    """A scripted coordinator whose events can be waited for."""
+    changes = Changes()
+    chosen = scripted(world, journal, observe=lambda _event: changes.notify(), **more)
+    CHANGES[chosen] = changes
+    return chosen
 
 
 async def test_every_document_gives_a_result_or_a_reason(journal: Journal, tmp_path: Path) -> None:
@@ -58,7 +81,7 @@ async def test_every_document_gives_a_result_or_a_reason(journal: Journal, tmp_p
     chosen = coordinator(world, journal)
     async with serving(chosen):
         record = await chosen.submit(request(tmp_path, ["a", "b", "c", "d"]))
-        await ended(record)
+        await ended(chosen, record)
     states = [agent.state for agent in record.agents.values()]
     assert states == [AgentState.DONE, AgentState.FAILED, AgentState.FAILED, AgentState.DONE]
     first, broken, failed, wrong = record.agents.values()
@@ -74,9 +97,9 @@ async def test_every_document_gives_a_result_or_a_reason(journal: Journal, tmp_p
     # The label beside the printed amount overrules what the model made up.
     assert (total.value, total.status) == ("10.00", ValueStatus.GROUNDED)
     assert record.state is RunState.FINISHED
-    assert [Path(p).read_text() for p in record.deliverables] == [
-        '["done", "failed", "failed", "done"]'
-    ]
+    (path,) = record.deliverables
+    text = await anyio.Path(path).read_text()
+    assert text == '["done", "failed", "failed", "done"]'
     assert record.usage.prompt >= 200
 
 
@@ -86,7 +109,7 @@ async def test_at_most_the_allowed_agents_are_alive(journal: Journal, tmp_path: 
     chosen = coordinator(world, journal, limits=Limits(agents=5))
     async with serving(chosen):
         record = await chosen.submit(request(tmp_path, names))
-        await ended(record)
+        await ended(chosen, record)
     assert record.counts() == {"done": 40}
     assert 1 < world.most_live <= 5
 
@@ -107,17 +130,15 @@ async def test_cancel_keeps_results_and_resume_goes_on(journal: Journal, tmp_pat
     chosen = coordinator(world, journal, limits=Limits(agents=2))
     async with serving(chosen):
         record = await chosen.submit(request(tmp_path, names))
-        with anyio.fail_after(30):
-            while record.counts().get("done", 0) < 4:
-                await anyio.sleep(0.002)
+        await until(chosen, lambda: record.counts().get("done", 0) >= 4)
         await chosen.cancel(record.id)
-        assert record.state is RunState.CANCELLED
+        assert record.state.value == "cancelled"
         kept = [a.id for a in record.agents.values() if a.state is AgentState.DONE]
         assert kept
         with pytest.raises(UsageError, match="already ended"):
             await chosen.cancel(record.id)
         await chosen.resume(record.id)
-        await ended(record)
+        await ended(chosen, record)
     assert record.state is RunState.FINISHED
     assert record.counts() == {"done": 20}
     for agent in kept:
@@ -129,12 +150,12 @@ async def test_failed_documents_can_be_tried_again(journal: Journal, tmp_path: P
     chosen = coordinator(world, journal)
     async with serving(chosen):
         record = await chosen.submit(request(tmp_path, ["a", "b"]))
-        await ended(record)
+        await ended(chosen, record)
         with pytest.raises(UsageError, match="finished"):
             await chosen.resume(record.id)
         world.texts["b"] = GOOD
         await chosen.resume(record.id, retry_failed=True)
-        await ended(record)
+        await ended(chosen, record)
     assert record.counts() == {"done": 2}
     assert world.done["read a"] == 1
     assert world.done["read b"] == 2
@@ -145,13 +166,13 @@ async def test_what_policy_denies_is_a_reason_not_an_end(journal: Journal, tmp_p
     chosen = coordinator(world, journal)
     async with serving(chosen):
         record = await chosen.submit(request(tmp_path, ["a"]))
-        await ended(record)
+        await ended(chosen, record)
         assert record.agents["run1.0001"].failure is not None
         assert record.agents["run1.0001"].failure.reason == "policy_denied"
         assert world.done["read a"] == 0
         world.denied = {ActionKind.WRITE_FILE}
         second = await chosen.submit(request(tmp_path, ["a"]))
-        await ended(second)
+        await ended(chosen, second)
     assert second.state is RunState.FAILED
     assert second.error is not None
     assert second.error["code"] == "policy_denied"
@@ -165,7 +186,7 @@ async def test_one_batch_is_one_run(journal: Journal, tmp_path: Path) -> None:
         first = await chosen.submit(request(tmp_path, ["a"], batch="b1"))
         again = await chosen.submit(request(tmp_path, ["a"], batch="b1"))
         assert first is again
-        await ended(first)
+        await ended(chosen, first)
     assert world.done["read a"] == 1
 
 
@@ -175,7 +196,7 @@ async def test_runs_are_found_by_the_beginning_of_their_id(
     chosen = coordinator(World({"a": GOOD}), journal)
     async with serving(chosen):
         record = await chosen.submit(request(tmp_path, ["a"]))
-        await ended(record)
+        await ended(chosen, record)
         assert chosen.record("ru") is record
         with pytest.raises(NotFoundError):
             chosen.record("x")
@@ -208,7 +229,7 @@ async def test_a_kill_at_any_effect_loses_nothing_and_repeats_no_finished_step(
                 async with serving(chosen):
                     if not chosen.records:
                         await chosen.submit(request(tmp_path, names))
-                    await ended(chosen.record("run1"))
+                    await ended(chosen, chosen.record("run1"))
                     break
             except BaseExceptionGroup as group:
                 killed, other = group.split(SimulatedKillError)
@@ -241,5 +262,5 @@ async def test_the_fold_of_the_journal_is_the_live_record(journal: Journal, tmp_
     chosen = coordinator(world, journal)
     async with serving(chosen):
         record = await chosen.submit(request(tmp_path, ["a", "b"]))
-        await ended(record)
+        await ended(chosen, record)
     assert fold(list(journal.events()))["run1"] == record

@@ -202,7 +202,7 @@ def test_dates_are_read_as_every_language_prints_them(day: date, language: str, 
 def test_amounts_are_read_as_every_country_prints_them(
     amount: Decimal, marks: str, negative: bool
 ) -> None:
-    thousands, point = marks
+    thousands, point = marks[0], marks[1]
     text = f"{amount:,.2f}".replace(",", "T").replace(".", point).replace("T", thousands)
     printed = f"EUR {'-' if negative else ''}{text}"
     expected = canonical(-amount if negative else amount)

@@ -1,0 +1,113 @@
+"""A real daemon in a profile of its own, driven as a user drives it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hivekeep.cli.client import DaemonClient
+from hivekeep.daemon.profile import Profile
+
+PASSPHRASE = "correct horse battery"
+
+
+class Stage:
+    """Starts, kills and asks the daemon of one profile.
+
+    :param launcher: a command to put before the daemon's own, for example ``unshare --net``.
+    """
+
+    def __init__(self, folder: Path, launcher: tuple[str, ...] = ()) -> None:
+        self.profile = Profile.locate(folder / "profile")
+        self.client = DaemonClient(self.profile)
+        self._launcher = launcher
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The daemon's process."""
+        return int(self.client.get("/v1/status")["pid"])
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        self.profile.create()
+        read_end, write_end = os.pipe()
+        command = [
+            *self._launcher, sys.executable, "-m", "hivekeep.cli.main", "--profile",
+            str(self.profile.root), "daemon", "run", "--passphrase-fd", str(read_end),
+        ]  # fmt: skip
+        with (self.profile.logs / "daemon.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=log, pass_fds=(read_end,), env=self._environment()
+            )
+        os.close(read_end)
+        os.write(write_end, PASSPHRASE.encode())
+        os.close(write_end)
+        wait_for(self._answers, 60, "the daemon does not answer")
+
+    def kill(self) -> None:
+        """End it without warning."""
+        assert self._process is not None
+        os.kill(self.pid, signal.SIGKILL)
+        self._process.wait(timeout=20)
+
+    def stop(self) -> int:
+        """Let it end; its exit status."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(timeout=30)
+
+    def close(self) -> None:
+        """Make sure nothing is left running."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def cli(self, *arguments: str, status: int | None = 0) -> Any:
+        """Run a command with ``--json`` and return what it printed."""
+        done = self.command(*arguments, "--json")
+        if status is not None:
+            assert done.returncode == status, done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of the profile."""
+        command = [
+            sys.executable, "-m", "hivekeep.cli.main", "--profile", str(self.profile.root),
+            *arguments,
+        ]  # fmt: skip
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=280, env=self._environment(),
+            check=False,
+        )  # fmt: skip
+
+    def log(self) -> str:
+        """What the daemon has said."""
+        return (self.profile.logs / "daemon.log").read_text(errors="replace")
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self.log()
+        return self.client.running()
+
+    def _environment(self) -> dict[str, str]:
+        # Without a bus there is no OS keyring: the key file is used, as on a bare server.
+        hidden = ("DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "HIVEKEEP_HOME", "DISPLAY")
+        return {name: text for name, text in os.environ.items() if name not in hidden}
+
+
+def wait_for(condition: Callable[[], Any], seconds: float, otherwise: str) -> Any:
+    """The first true value of ``condition``, asked again and again until then."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.05)
+    raise AssertionError(otherwise)
