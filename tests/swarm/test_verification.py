@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -233,7 +234,7 @@ def test_a_document_cannot_close_its_delimiters_and_questions_share_their_beginn
     rows = FieldSpec("lines", FieldType.ROWS, columns=(FieldSpec("a", FieldType.TEXT),))
     chosen = plan(fields=(FieldSpec("total", FieldType.AMOUNT), rows))
     prompts = [
-        extraction_messages(chosen, document("a", hostile), budget_tokens=2000, fields=names)
+        extraction_messages(chosen, document("a", hostile), fields=names)
         for names in request_groups(chosen)
     ]
     assert len(prompts) == 2
@@ -251,9 +252,8 @@ def test_a_long_document_is_cut_to_its_budget_and_keeps_labelled_blocks(
     budget: int, lines: int
 ) -> None:
     text = "\n".join([*(f"Paragraph {n} about nothing at all." for n in range(lines)), TEXT])
-    messages = extraction_messages(
-        INVOICE, document("a", text), budget_tokens=budget + 300, fields=("total",)
-    )
+    chosen = replace(INVOICE, first_look_tokens=budget + 300)
+    messages = extraction_messages(chosen, document("a", text), fields=("total",))
     assert sum(len(message.content) for message in messages) < (budget + 700) * 4
     if budget > 500:
         assert "Total: 1.190,00" in messages[1].content

@@ -8,10 +8,10 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import click
 import typer
+from typer.exceptions import Abort, TyperException
 
 from hivekeep import __version__
 from hivekeep.cli import audit, daemon, demo, doctor, models, policy, recipes, runs, watch
@@ -77,17 +77,14 @@ def main() -> None:
     except HivekeepError as error:
         print_error(error, as_json=as_json)
         sys.exit(error.exit_status)
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        sys.exit(2)
-    except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx else "hivekeep"
-        problem = UsageError(error.format_message(), next_step=f"'{command} --help' explains.")
-        print_error(problem, as_json=as_json)
-        sys.exit(problem.exit_status)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, Abort):
         stderr.print("Interrupted. Runs under way go on in the daemon.")
         sys.exit(130)
+    except TyperException as error:
+        problem = _wrong_usage(error)
+        if problem is not None:
+            print_error(problem, as_json=as_json)
+        sys.exit(UsageError.exit_status)
     except BrokenPipeError:
         sys.exit(0)
     except Exception as error:
@@ -100,6 +97,19 @@ def main() -> None:
         print_error(problem_, as_json=as_json)
         sys.exit(1)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _wrong_usage(error: TyperException) -> UsageError | None:
+    """What was wrong with the command line; ``None`` if it was empty and its help is shown."""
+    # Typer keeps the classes of these errors to itself; their methods are click's.
+    shown: Any = error
+    if type(error).__name__ == "NoArgsIsHelpError":
+        shown.show()
+        return None
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "hivekeep"
+    text = shown.format_message() if hasattr(error, "format_message") else str(error)
+    return UsageError(text, next_step=f"'{command} --help' explains.")
 
 
 if __name__ == "__main__":

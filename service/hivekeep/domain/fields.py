@@ -101,7 +101,7 @@ class Plan:
 
     ``recipe_hash`` is the SHA-256 hex digest of the recipe file, so that a changed recipe is a
     different piece of work.  ``instructions`` is the trusted prompt text.  ``context_tokens``
-    bounds one prompt.
+    bounds one prompt; ``first_look_tokens`` bounds the one that asks for everything but tables.
     """
 
     recipe: str
@@ -116,5 +116,6 @@ class Plan:
     model: str = "qwen2.5-coder-1.5b-instruct-q4_k_m"
     max_tokens: int = 900
     context_tokens: int = 6_000
+    first_look_tokens: int = 6_000
     file_action: FileAction = FileAction()
     media_types: tuple[str, ...] = ()

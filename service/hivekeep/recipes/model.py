@@ -141,6 +141,13 @@ class RecipeModel(_Strict):
     model: str | None = Field(default=None, description="A model's name, if not the default one.")
     max_tokens: int = Field(default=900, ge=16, le=8000, description="The longest answer.")
     context_tokens: int = Field(default=6000, ge=512, le=30000, description="The longest prompt.")
+    first_look_tokens: int = Field(
+        default=6000,
+        ge=512,
+        le=30000,
+        description="The longest prompt that asks for fields other than tables; a small one is "
+        "faster, and suits documents whose values stand beside labels.",
+    )
     file_action: FileActionModel = FileActionModel(kind=FileActionKind.NONE)
     test: tuple[TestModel, ...] = Field(
         default=(), max_length=100, description="Documents to test the recipe with."

@@ -114,6 +114,7 @@ class Recipe:
             orders=tuple(OrderCheck(o.earlier, o.later) for o in model.checks.orders),
             max_tokens=model.max_tokens,
             context_tokens=model.context_tokens,
+            first_look_tokens=min(model.first_look_tokens, model.context_tokens),
             file_action=FileAction(
                 action.kind,
                 str(Path(action.root).expanduser()) if action.root else "",

@@ -130,9 +130,7 @@ class Agent:
         answer: dict[str, Any] = {}
 
         async def ask(number: int, names: tuple[str, ...]) -> None:
-            messages = extraction_messages(
-                self._plan, document, budget_tokens=self._plan.context_tokens, fields=names
-            )
+            messages = extraction_messages(self._plan, document, fields=names)
             schema = answer_schema(self._plan, fields=names)
             answer.update(parse_answer(await self.generate(f"generate:{number}", messages, schema)))
 

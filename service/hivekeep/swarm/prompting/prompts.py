@@ -60,9 +60,9 @@ def system_message(plan: Plan) -> Message:
 
 
 def extraction_messages(
-    plan: Plan, document: Document, *, budget_tokens: int, fields: tuple[str, ...]
+    plan: Plan, document: Document, *, fields: tuple[str, ...]
 ) -> tuple[Message, ...]:
-    """The first question about ``document``, at most about ``budget_tokens`` tokens long.
+    """The first question about ``document``, as long as the plan allows.
 
     ``fields`` names what is asked (see ``request_groups``).  Questions about one document differ
     only in their last line, so that its tokens are computed once for all of them.
@@ -70,9 +70,11 @@ def extraction_messages(
     system = system_message(plan)
     question = _question(plan, fields)
     overhead = estimate_tokens(system.content) + estimate_tokens(question) + _ANSWER_RESERVE
-    blocks = select_blocks(
-        document, plan.fields, budget_tokens=max(budget_tokens - overhead, _LEAST_ROOM)
-    )
+    asked = [spec for spec in plan.fields if spec.name in fields]
+    # A table may stand anywhere and be long; other values stand beside labels or on top.
+    table = any(spec.type is FieldType.ROWS for spec in asked)
+    budget = plan.context_tokens if table else plan.first_look_tokens
+    blocks = select_blocks(document, asked, budget_tokens=max(budget - overhead, _LEAST_ROOM))
     return system, _user(blocks, question)
 
 

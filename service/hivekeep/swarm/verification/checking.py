@@ -82,7 +82,7 @@ def _once(context: Context, spec: FieldSpec, raw: Any) -> FieldValue:
     found = locate(context, spec, raw)
     if found is not None and spec.type is FieldType.BOOLEAN:
         return FieldValue(spec.name, found.value, ValueStatus.JUDGED)
-    objection = _objection(context, spec, found) if found and found.places else ""
+    objection = (found.doubt or _objection(context, spec, found)) if found and found.places else ""
     labelled = _labelled(context, spec)
     if labelled is not None and (found is None or not found.places or objection):
         return _from_label(context, spec, labelled, found)

@@ -141,11 +141,7 @@ def _text(context: Context, spec: FieldSpec, raw: str) -> Found | None:
     if places and literal:
         # What is printed, not how the model spelled it.
         value = context.layout.text(places[0])[: spec.max_length]
-    doubt = (
-        "it is a label, not a name"
-        if spec.type is FieldType.NAME and (context.is_label(value))
-        else ""
-    )
+    doubt = context.not_a_name(value) if spec.type is FieldType.NAME else ""
     return Found(value, places, doubt)
 
 

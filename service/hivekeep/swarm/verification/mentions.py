@@ -49,6 +49,12 @@ _EXCLUDING = re.compile(
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _HEADING_SHARE = 0.6
 _NEAR = 40
+_LEAST_LETTERS = 2
+_NUMBERS = frozenset({
+    "customer number", "tax number", "register number", "order number", "reference", "bank",
+    "delivery note", "contract number", "article", "phone", "post code", "document code",
+})  # fmt: skip
+_POST_CODE = re.compile(r"(?:[A-Z]{1,3}[- ])?\d{4,6}\s+\w")
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,12 +244,19 @@ class Context:
         """What labels the value printed at ``span``."""
         return self._label(self.layout.lines[span.line], span.start)
 
-    def is_label(self, text: str) -> bool:
-        """Whether ``text`` is nothing but a label, perhaps with a number."""
+    def not_a_name(self, text: str) -> str:
+        """Why ``text`` cannot be the name of a person or company; empty if it can."""
         labels = self._vocabulary.labels(text)
         letters = sum(char.isalpha() for char in text)
         covered = sum(c.isalpha() for label in labels for c in text[label.start : label.end])
-        return bool(letters) and covered == letters
+        if letters < _LEAST_LETTERS or covered == letters:
+            return "it is not a name"
+        other = next((label.other for label in labels if label.other in _NUMBERS), "")
+        if other and any(char.isdigit() for char in text):
+            return f"it is a {other}"
+        if _POST_CODE.match(text) or sum(char.isdigit() for char in text) > letters:
+            return "it is an address or a number"
+        return ""
 
     def _label(self, line: Line, start: int) -> Association:
         before = [label for label in self._vocabulary.labels(line.text) if label.end <= start]
