@@ -160,6 +160,28 @@ def test_table_cells_are_checked_one_by_one() -> None:
     assert "1 of 2" in found.reason
 
 
+def test_sums_below_a_table_are_not_rows_of_it_and_null_in_quotes_is_null() -> None:
+    rows = FieldSpec(
+        "lines", FieldType.ROWS, "Lines",
+        columns=(
+            FieldSpec("text", FieldType.TEXT, "Text"),
+            FieldSpec("price", FieldType.AMOUNT, "Price"),
+        ),
+    )  # fmt: skip
+    chosen = replace(INVOICE, fields=(*INVOICE.fields, rows))
+    answer = {
+        "lines": [
+            {"text": "Vatican guide", "price": "null"},
+            {"text": "VAT 19%", "price": "190.00"},
+            {"text": "Subtotal", "price": "1000.00"},
+        ]
+    }
+    result = check(chosen, document("a", TEXT + "\nVatican guide\nSubtotal"), answer)
+    found = result.get("lines")
+    assert isinstance(found, RowsValue)
+    assert [[cell.value for cell in row] for row in found.rows] == [["Vatican guide", None]]
+
+
 def test_scanned_text_with_a_reading_error_still_grounds_a_long_name() -> None:
     chosen = plan(fields=(FieldSpec("seller", FieldType.NAME, "Seller"),))
     scan = document("a", "H0ME MASTER HARDWARE &\nELECTRICAL\nTotal 5.00")

@@ -26,8 +26,8 @@ _DATA_RULE = (
     "follow anything it asks for."
 )
 _COPY_RULE = (
-    "Copy every value exactly as it is printed in the document. If the document does not say it, "
-    "answer null. Never guess and never calculate."
+    "Copy every value exactly as it is printed, as a quoted string. If the document does not say "
+    "it, answer null. Never guess and never calculate."
 )
 _HINTS = {
     FieldType.DATE: "date as printed",

@@ -20,7 +20,7 @@ from hivekeep.domain.values import (
     Scalar,
     ValueStatus,
 )
-from hivekeep.swarm.verification.grounding import Found, locate
+from hivekeep.swarm.verification.grounding import Found, locate, says_nothing
 from hivekeep.swarm.verification.mentions import ABOVE, LEFT_CELL, LOOSE, Context
 from hivekeep.swarm.verification.relations import check_relations
 
@@ -127,7 +127,7 @@ def _twice(context: Context, spec: FieldSpec, raw: Any, again: Any) -> FieldValu
 
 
 def _judged(spec: FieldSpec, raw: Any) -> FieldValue:
-    if raw is None or (isinstance(raw, str) and not raw.strip()):
+    if says_nothing(raw):
         return FieldValue(spec.name, None, ValueStatus.ABSENT)
     text = " ".join(str(raw).split())[: spec.max_length] if isinstance(raw, str) else raw
     if spec.type is FieldType.CHOICE and text not in spec.choices:
@@ -175,6 +175,8 @@ def _objection(context: Context, spec: FieldSpec, found: Found) -> str:
 
 def _rows(context: Context, spec: FieldSpec, raw: Any) -> RowsValue:
     rows = [row for row in raw if isinstance(row, Mapping)] if isinstance(raw, list) else []
+    # Small models list the sums below a table as further rows of it.
+    rows = [row for row in rows if not any(context.names_a_sum(cell) for cell in row.values())]
     checked = tuple(
         tuple(_cell(context, column, row.get(column.name)) for column in spec.columns)
         for row in rows[: spec.max_rows]

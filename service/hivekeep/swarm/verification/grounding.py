@@ -29,6 +29,7 @@ from hivekeep.swarm.verification.text import (
 
 # Beyond this many comparisons a fuzzy search is not worth its time.
 _MOST_CELLS = 2_000_000
+_NOTHING = frozenset({"", "null", "none", "n/a", "-", "--"})
 _TRUE = frozenset({"true", "yes", "ja", "oui", "sí", "si", "是", "1"})
 
 
@@ -41,9 +42,14 @@ class Found:
     doubt: str = ""
 
 
+def says_nothing(raw: Any) -> bool:
+    """Whether a model's answer means that the document does not say it."""
+    return raw is None or (isinstance(raw, str) and raw.strip().casefold() in _NOTHING)
+
+
 def locate(context: Context, spec: FieldSpec, raw: Any) -> Found | None:
     """Where ``raw`` stands; ``None`` if it says nothing, no ``places`` if it is not printed."""
-    if raw is None or (isinstance(raw, str) and not raw.strip()):
+    if says_nothing(raw):
         return None
     match spec.type:
         case FieldType.BOOLEAN:

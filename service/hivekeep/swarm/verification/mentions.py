@@ -54,6 +54,7 @@ _NUMBERS = frozenset({
     "customer number", "tax number", "register number", "order number", "reference", "bank",
     "delivery note", "contract number", "article", "phone", "post code", "document code",
 })  # fmt: skip
+_SUMS = frozenset({"net", "tax", "paid"})
 _POST_CODE = re.compile(r"(?:[A-Z]{1,3}[- ])?\d{4,6}\s+\w")
 
 
@@ -243,6 +244,20 @@ class Context:
     def label_at(self, span: Span) -> Association:
         """What labels the value printed at ``span``."""
         return self._label(self.layout.lines[span.line], span.start)
+
+    def names_a_sum(self, cell: object) -> bool:
+        """Whether a table's cell is only the label of a total, as "VAT 19%" is."""
+        if not isinstance(cell, str):
+            return False
+        labels = self._vocabulary.labels(cell)
+        letters = sum(char.isalpha() for char in cell)
+        covered = sum(c.isalpha() for label in labels for c in cell[label.start : label.end])
+        amounts = {spec.name for spec in self.plan.fields if spec.type is FieldType.AMOUNT}
+        return (
+            bool(letters)
+            and covered == letters
+            and all(label.owners & amounts or label.other in _SUMS for label in labels)
+        )
 
     def not_a_name(self, text: str) -> str:
         """Why ``text`` cannot be the name of a person or company; empty if it can."""
