@@ -170,7 +170,7 @@ class Journal:
             raise JournalError(
                 "A stored intermediate result is missing or was changed.",
                 why=f"Blob {sha256[:12]} does not match its name.",
-                next_step="Run 'hivekeep runs resume ID --again' to redo the affected run.",
+                next_step="Start the run's documents again with 'hivekeep run'.",
             )
         return data
 
