@@ -1,7 +1,9 @@
 # Two commands matter: `make demo` and `make test`. `make help` lists the rest.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || echo python3)
+# A name on PATH may be a version manager's shim with nothing behind it, so each candidate is run.
+PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$name; break; }; done)
 PY := .venv/bin/python
 STAMP := .venv/.synced
 # llama.cpp is compiled for this very machine; uv keeps the built wheel, so it happens once.
@@ -16,7 +18,8 @@ help: ## show this
 env: $(STAMP) ## create or refresh the locked environment in .venv
 
 $(STAMP): requirements.lock pyproject.toml tools/get_uv.py
-	@uv=$$(python3 tools/get_uv.py) && \
+	@test -n "$(PYTHON)" || { echo "Hivekeep needs Python 3.11 or later; install it or run: make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; exit 2; }
+	@uv=$$($(PYTHON) tools/get_uv.py) && \
 	{ test -x $(PY) || "$$uv" venv -q --python $(PYTHON) .venv; } && \
 	echo "Installing the locked packages (llama.cpp compiles once, about 5 minutes on 2 cores)" && \
 	"$$uv" pip sync -q --python $(PY) --require-hashes requirements.lock && \
@@ -49,7 +52,7 @@ nightly: env ## the long measurements, run by hand
 	for name in accuracy documents_rate kill_recovery; do $(MAKE) bench NAME=$$name || exit 1; done
 
 lock: ## resolve requirements.lock anew
-	$$(python3 tools/get_uv.py) pip compile pyproject.toml --group dev --universal --generate-hashes --no-annotate -q -o requirements.lock
+	$$($(PYTHON) tools/get_uv.py) pip compile pyproject.toml --group dev --universal --generate-hashes --no-annotate -q -o requirements.lock
 
 format: env ## apply ruff's formatting and safe fixes
 	.venv/bin/ruff check --fix .
