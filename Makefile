@@ -10,7 +10,7 @@ STAMP := .venv/.synced
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc 2>/dev/null || echo 2)
 export ORT_DISABLE_TELEMETRY := 1
 
-.PHONY: help env lint types test test-fast models demo bench nightly lock format clean
+.PHONY: help env lint types test test-fast models demo bench bench-env nightly lock format clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -48,11 +48,15 @@ demo: env ## the whole road on bundled documents: folder in, workbook out
 bench: env ## one benchmark: make bench NAME=accuracy ARGS="--limit 10"
 	$(PY) -m benchmarks.$(NAME) $(ARGS)
 
+bench-env: env ## the other systems that some benchmarks compare with, into .venv
+	$$($(PYTHON) tools/get_uv.py) pip install -q --python $(PY) --require-hashes -r requirements-bench.lock
+
 nightly: env ## the long measurements, run by hand
 	for name in accuracy documents_rate kill_recovery; do $(MAKE) bench NAME=$$name || exit 1; done
 
 lock: ## resolve requirements.lock anew
-	$$($(PYTHON) tools/get_uv.py) pip compile pyproject.toml --group dev --universal --generate-hashes --no-annotate -q -o requirements.lock
+	$$($(PYTHON) tools/get_uv.py) pip compile pyproject.toml --all-extras --group dev --universal --generate-hashes --no-annotate -q -o requirements.lock
+	$$($(PYTHON) tools/get_uv.py) pip compile --group bench -c requirements.lock --universal --generate-hashes --no-annotate -q -o requirements-bench.lock
 
 format: env ## apply ruff's formatting and safe fixes
 	.venv/bin/ruff check --fix .
