@@ -26,7 +26,7 @@ from hivekeep.domain.report import RunReport
 from hivekeep.domain.runs import InputFile, TriggerKind
 from hivekeep.engine.local import EngineSettings, LocalEngine
 from hivekeep.engine.store import ModelStore
-from hivekeep.journal import Journal
+from hivekeep.journal import KEY_BYTES, Journal
 from hivekeep.swarm.coordinator import Coordinator
 from hivekeep.swarm.events import RunRecord, RunRequest
 from hivekeep.swarm.ports import Limits, Ports
@@ -119,7 +119,7 @@ async def swarm(
     """The real parts, composed without policy, audit and deliverables."""
     store = ModelStore(Profile.models())
     numbers = iter(range(1, 10**9))
-    with Journal(journal, clock=time.time) as events:
+    with Journal(journal, key=bytes(KEY_BYTES), clock=time.time) as events:
         engine = LocalEngine(StoreFiles(store), settings)
         async with engine, ReaderPool(ReadLimits(), workers=workers) as readers:
             ports = Ports(

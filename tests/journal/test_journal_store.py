@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -20,13 +19,16 @@ from hypothesis import strategies as st
 from hivekeep.domain.errors import JournalError
 from hivekeep.domain.runs import Usage
 from hivekeep.domain.values import DocumentResult, Evidence, FieldValue, RowsValue, ValueStatus
-from hivekeep.journal import Journal, NewEvent, decode, encode
+from hivekeep.journal import KEY_BYTES, Journal, NewEvent, decode, encode
+from hivekeep.journal.database import connect
+
+KEY = bytes(range(KEY_BYTES))
 
 _WRITER = """
 import sys, time
 from pathlib import Path
-from hivekeep.journal import Journal, NewEvent
-with Journal(Path(sys.argv[1]), clock=time.time) as journal:
+from hivekeep.journal import KEY_BYTES, Journal, NewEvent
+with Journal(Path(sys.argv[1]), key=bytes(range(KEY_BYTES)), clock=time.time) as journal:
     for number in range(100_000):
         event = NewEvent(run="r", kind="k", payload={"number": number})
         (kept,) = journal.append_now([event], blobs=(b"blob %d" % number,))
@@ -44,19 +46,19 @@ def numbers(journal: Journal) -> list[int]:
 
 def test_events_come_back_in_order_and_by_run(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
-    with Journal(path, clock=lambda: 42.0) as journal:
+    with Journal(path, key=KEY, clock=lambda: 42.0) as journal:
         first = journal.append_now([new(1), new(2, "other")])
         second = journal.append_now([new(3)])
         assert [e.seq for e in (*first, *second)] == sorted(e.seq for e in (*first, *second))
         assert [e.payload["number"] for e in journal.events("r")] == [1, 3]
-    with Journal(path, clock=time.time) as again:
+    with Journal(path, key=KEY, clock=time.time) as again:
         assert numbers(again) == [1, 2, 3]
         assert next(iter(again.events())).at == 42.0
         assert again.check() == []
 
 
 def test_many_threads_share_commits_and_lose_nothing(tmp_path: Path) -> None:
-    with Journal(tmp_path / "j.db", clock=time.time) as journal:
+    with Journal(tmp_path / "j.db", key=KEY, clock=time.time) as journal:
 
         def write(start: int) -> None:
             for number in range(start, start + 50):
@@ -73,20 +75,21 @@ def test_many_threads_share_commits_and_lose_nothing(tmp_path: Path) -> None:
 def test_a_blob_is_kept_once_and_only_genuine(tmp_path: Path) -> None:
     path = tmp_path / "j.db"
     content = b"the same " * 1000
-    with Journal(path, clock=time.time) as journal:
+    with Journal(path, key=KEY, clock=time.time) as journal:
         for number in range(5):
             journal.append_now([new(number)], blobs=(content,))
         with pytest.raises(JournalError):
             journal.blob("00" * 32)
-    database = sqlite3.connect(path)
+    database = connect(path, KEY)
     ((sha256, _),) = database.execute("SELECT sha256, data FROM blobs").fetchall()
-    with Journal(path, clock=time.time) as journal:
+    with Journal(path, key=KEY, clock=time.time) as journal:
         assert journal.blob(sha256) == content
-    database.execute(
-        "UPDATE blobs SET data = ?", (sqlite3.Binary(b"x\x9c\x03\x00\x00\x00\x00\x01"),)
-    )
-    database.commit()
-    with Journal(path, clock=time.time) as journal, pytest.raises(JournalError, match="changed"):
+    database.execute("UPDATE blobs SET data = ?", (b"x\x9c\x03\x00\x00\x00\x00\x01",))
+    database.close()
+    with (
+        Journal(path, key=KEY, clock=time.time) as journal,
+        pytest.raises(JournalError, match="changed"),
+    ):
         journal.blob(sha256)
 
 
@@ -102,7 +105,7 @@ def test_what_was_acknowledged_survives_a_kill(seed: int, tmp_path: Path) -> Non
     os.kill(process.pid, signal.SIGKILL)
     acknowledged += [line.split() for line in process.stdout if line.endswith("\n")]
     process.wait()
-    with Journal(path, clock=time.time) as journal:
+    with Journal(path, key=KEY, clock=time.time) as journal:
         kept = numbers(journal)
         assert kept == list(range(len(kept)))
         assert len(kept) >= len(acknowledged)
@@ -115,14 +118,15 @@ def test_a_damaged_or_newer_file_is_refused_and_left_alone(tmp_path: Path) -> No
     path.write_bytes(b"this is not a database, whatever its name says" * 50)
     before = path.read_bytes()
     with pytest.raises(JournalError):
-        Journal(path, clock=time.time)
+        Journal(path, key=KEY, clock=time.time)
     assert path.read_bytes() == before
     newer = tmp_path / "newer.db"
-    Journal(newer, clock=time.time).close()
-    with sqlite3.connect(newer) as database:
-        database.execute("PRAGMA user_version = 999")
+    Journal(newer, key=KEY, clock=time.time).close()
+    database = connect(newer, KEY)
+    database.execute("PRAGMA user_version = 999")
+    database.close()
     with pytest.raises(JournalError, match="newer"):
-        Journal(newer, clock=time.time)
+        Journal(newer, key=KEY, clock=time.time)
 
 
 def test_a_full_disk_is_an_error_and_keeps_what_was_there(tmp_path: Path) -> None:
@@ -130,9 +134,9 @@ def test_a_full_disk_is_an_error_and_keeps_what_was_there(tmp_path: Path) -> Non
 import resource, signal, sys, time
 from pathlib import Path
 from hivekeep.domain.errors import HivekeepError
-from hivekeep.journal import Journal, NewEvent
+from hivekeep.journal import KEY_BYTES, Journal, NewEvent
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-with Journal(Path(sys.argv[1]), clock=time.time) as journal:
+with Journal(Path(sys.argv[1]), key=bytes(range(KEY_BYTES)), clock=time.time) as journal:
     journal.append_now([NewEvent(run="r", kind="k", payload={"number": 0})])
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
     try:
@@ -149,7 +153,7 @@ with Journal(Path(sys.argv[1]), clock=time.time) as journal:
     )
     lines = done.stdout.split()
     assert lines[-1] in ("StorageError", "JournalError"), done.stderr
-    with Journal(path, clock=time.time) as journal:
+    with Journal(path, key=KEY, clock=time.time) as journal:
         assert numbers(journal)[: len(lines)] == list(range(len(lines)))
 
 

@@ -19,7 +19,7 @@ from hivekeep.domain.actions import ActionKind
 from hivekeep.domain.errors import NotFoundError, UsageError
 from hivekeep.domain.runs import AgentState, RunState
 from hivekeep.domain.values import FieldValue, ValueStatus
-from hivekeep.journal import Journal
+from hivekeep.journal import KEY_BYTES, Journal
 from hivekeep.swarm.coordinator import Coordinator
 from hivekeep.swarm.events import RunRecord, fold
 from hivekeep.swarm.ports import Limits
@@ -37,7 +37,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
-    with Journal(tmp_path / "journal.db", clock=time.time) as opened:
+    with Journal(tmp_path / "journal.db", key=bytes(KEY_BYTES), clock=time.time) as opened:
         yield opened
 
 
@@ -223,7 +223,7 @@ async def test_a_kill_at_any_effect_loses_nothing_and_repeats_no_finished_step(
                 raise SimulatedKillError(name)
 
         world.on_effect = maybe_kill
-        with Journal(tmp_path / "journal.db", clock=time.time) as journal:
+        with Journal(tmp_path / "journal.db", key=bytes(KEY_BYTES), clock=time.time) as journal:
             chosen = coordinator(world, journal, limits=Limits(agents=3))
             try:
                 async with serving(chosen):

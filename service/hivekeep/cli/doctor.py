@@ -1,6 +1,6 @@
 """``hivekeep doctor``: whether this machine has what Hivekeep needs, and what to do if not.
 
-Responsible for looking, never for repairing.
+Responsible for looking; the only thing it repairs, when told to, is the journal.
 """
 
 from __future__ import annotations
@@ -9,13 +9,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated
 
 import psutil
 import typer
 
 from hivekeep.cli.client import DaemonClient
+from hivekeep.cli.finding import Finding
 from hivekeep.cli.output import JsonFlag, console, print_json, safe, size
 from hivekeep.daemon.profile import Profile
 from hivekeep.daemon.wiring import open_store, policy_sources
@@ -29,22 +31,28 @@ _FEW_WATCHES = 8192
 _DISK_WANTED = 2_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at. ``state`` is ``ok``, ``remark`` or ``problem``."""
-
-    subject: str
-    state: str
-    text: str
-    next_step: str = ""
-
-
-def doctor(context: typer.Context, as_json: JsonFlag = False) -> int:
-    """Check the installation: libraries, model, memory, disk, keys, policy, daemon.
+def doctor(
+    context: typer.Context,
+    as_json: JsonFlag = False,
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair",
+            help="First repair the journal, with the daemon stopped: rebuild its indexes, or save "
+            "what can be read into a new file and keep the damaged one.",
+        ),
+    ] = False,
+    passphrase_fd: Annotated[
+        int | None,
+        typer.Option(help="With --repair: read the key file's passphrase from this descriptor."),
+    ] = None,
+) -> int:
+    """Check the installation: libraries, model, memory, disk, keys, journal, policy, daemon.
 
     Ends with 1 if something has to be repaired.
     """
-    findings = list(_examine(context.obj))
+    findings = [_repair(context.obj, passphrase_fd)] if repair else []
+    findings += _examine(context.obj)
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
@@ -66,6 +74,7 @@ def _examine(profile: Profile) -> Iterator[Finding]:
         ("memory", _memory),
         ("disk", _disk),
         ("keys", _keys),
+        ("journal", _journal),
         ("policy", _policy),
         ("watching", _watching),
         ("daemon", _daemon),
@@ -138,6 +147,19 @@ def _keys(profile: Profile) -> Finding:
             "'hivekeep daemon start' asks for it.",
         )  # fmt: skip
     return Finding("keys", "ok", "the OS keyring holds the keys")
+
+
+def _journal(profile: Profile) -> Finding:
+    # Imported here: no other command needs the database's library.
+    from hivekeep.cli.doctor_journal import look_at_journal
+
+    return look_at_journal(profile)
+
+
+def _repair(profile: Profile, passphrase_fd: int | None) -> Finding:
+    from hivekeep.cli.doctor_journal import repair_journal
+
+    return repair_journal(profile, passphrase_fd)
 
 
 def _policy(profile: Profile) -> Finding:

@@ -146,6 +146,10 @@ def _add_system_routes(app: FastAPI, service: Service) -> None:
     async def audit_verify() -> dict[str, Any]:
         return await service.audit_verify()
 
+    @app.post("/v1/journal/check")
+    async def journal_check() -> dict[str, Any]:
+        return await service.journal_check()
+
     @app.post("/v1/stop", status_code=202)
     async def stop() -> dict[str, Any]:
         service.request_stop()

@@ -38,7 +38,7 @@ from hivekeep.domain.documents import ReadLimits
 from hivekeep.domain.errors import DaemonError, HivekeepError
 from hivekeep.engine.local import LocalEngine
 from hivekeep.engine.store import ModelStore
-from hivekeep.journal import Event, Journal
+from hivekeep.journal import Event, Journal, journal_key
 from hivekeep.policy import PolicyHolder
 from hivekeep.recipes import find_recipe
 from hivekeep.secrets import KeyStore, Passphrase, open_key_store
@@ -63,7 +63,9 @@ def run(profile: Profile, passphrase_fd: int | None) -> None:
         )
         audit = AuditLog.open(profile.audit, keys)
         stack.callback(audit.close)
-        journal = stack.enter_context(Journal(profile.journal, clock=time.time))
+        journal = stack.enter_context(
+            Journal(profile.journal, key=journal_key(keys, profile.journal), clock=time.time)
+        )
         inventory = stack.enter_context(Inventory(profile.inventory, clock=time.time))
         anyio.run(partial(_Daemon(profile, keys, audit, journal, inventory).serve))
 
@@ -142,8 +144,9 @@ class _Daemon:
             self._service = Service(
                 Parts(
                     profile=self._profile, gate=self._gate, audit=self._audit, keys=self._keys,
-                    store=self._store, engine=engine, coordinator=coordinator, watching=watching,
-                    registry=registry, changes=self._changes, stop=self._stopping.set,
+                    journal=self._journal, store=self._store, engine=engine,
+                    coordinator=coordinator, watching=watching, registry=registry,
+                    changes=self._changes, stop=self._stopping.set,
                 )
             )  # fmt: skip
             for config in registry.configs:

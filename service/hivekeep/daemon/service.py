@@ -30,7 +30,7 @@ from hivekeep.domain.fields import Plan
 from hivekeep.domain.runs import InputFile, TriggerKind
 from hivekeep.engine.protocol import Engine
 from hivekeep.engine.store import ModelStore
-from hivekeep.journal import encode
+from hivekeep.journal import Journal, encode
 from hivekeep.recipes import Recipe, find_recipe
 from hivekeep.secrets import KeyStore
 from hivekeep.swarm.coordinator import Coordinator
@@ -45,6 +45,7 @@ class Parts:
     profile: Profile
     gate: PolicyGate
     audit: AuditLog
+    journal: Journal
     keys: KeyStore
     store: ModelStore
     engine: Engine
@@ -271,6 +272,10 @@ class Service:
             "records": report.records,
             "problems": [str(problem) for problem in report.problems],
         }
+
+    async def journal_check(self) -> dict[str, Any]:
+        """What is wrong with the journal's file; nothing, as a rule."""
+        return {"problems": await anyio.to_thread.run_sync(self._parts.journal.check)}
 
     def request_stop(self) -> None:
         """Let the daemon end; runs under way go on at its next start."""

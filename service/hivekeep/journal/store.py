@@ -1,4 +1,4 @@
-"""SQLite (WAL) storage of events and blobs behind one writer thread.
+"""The event log of one profile behind one writer thread.
 
 Responsible for durability and order; not for meaning.  Appends from many tasks that arrive while a
 commit is under way share the next one (group commit), so 300 agents cost far fewer than 300 syncs.
@@ -9,61 +9,29 @@ Invariant: events are numbered in the order in which they became durable, and a 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
+import logging
 import queue
-import sqlite3
 import threading
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from hivekeep.domain.errors import JournalError, StorageError
+from hivekeep.domain.errors import JournalError
+from hivekeep.journal import tables
+from hivekeep.journal.database import DatabaseError, connect, damaged, unwritten
+from hivekeep.journal.records import Event, NewEvent
+from hivekeep.journal.schema import prepare
+from hivekeep.journal.sealing import seal
 
-SCHEMA_VERSION = 1
+logger = logging.getLogger(__name__)
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS events (
-    seq     INTEGER PRIMARY KEY AUTOINCREMENT,
-    run     TEXT NOT NULL,
-    agent   TEXT NOT NULL,
-    kind    TEXT NOT NULL,
-    at      REAL NOT NULL,
-    payload TEXT NOT NULL
-) STRICT;
-CREATE INDEX IF NOT EXISTS events_by_run ON events (run, seq);
-CREATE INDEX IF NOT EXISTS events_by_kind ON events (kind, seq);
-CREATE TABLE IF NOT EXISTS blobs (
-    sha256 TEXT PRIMARY KEY,
-    data   BLOB NOT NULL
-) STRICT, WITHOUT ROWID;
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class NewEvent:
-    """An event to be appended. ``payload`` is JSON-safe data; ``agent`` is empty for the run."""
-
-    run: str
-    kind: str
-    payload: dict[str, Any]
-    agent: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """A durable event. ``at`` is wall-clock time in seconds since the epoch."""
-
-    seq: int
-    run: str
-    agent: str
-    kind: str
-    at: float
-    payload: dict[str, Any]
+_READ_AT_ONCE = 2_000
+_VACUUM_PAGES = 2_000
 
 
 @dataclass(slots=True)
@@ -73,26 +41,47 @@ class _Append:
     done: Future[list[Event]]
 
 
+@dataclass(slots=True)
+class _Removal:
+    """Runs to be forgotten, or only the blobs that nothing but they need."""
+
+    runs: Sequence[str]
+    only_blobs: bool
+    done: Future[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Compaction:
+    """One portion of giving unused pages back; it comes again until there are none."""
+
+
 class Journal:
     """The event log of one profile; open it once per process and close it.
 
-    :param path: the database file; its folder must exist.
+    :param path: the database file; its folder must exist. A plain one of an earlier version is
+        encrypted first.
+    :param key: what ``journal_key`` gave.
     :param clock: wall-clock seconds since the epoch, passed in so that runs can be replayed.
     :raises JournalError: if the file is damaged or was written by a newer version.
     """
 
-    def __init__(self, path: Path, *, clock: Callable[[], float]) -> None:
+    def __init__(self, path: Path, *, key: bytes, clock: Callable[[], float]) -> None:
         self._path = path
         self._clock = clock
-        self._queue: queue.SimpleQueue[_Append | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Append | _Removal | _Compaction | None] = (
+            queue.SimpleQueue()
+        )
         self._read_lock = threading.Lock()
         self._closed = False
+        self._times: dict[str, float] = {}
+        seal(path, key)
         try:
-            self._writer = self._connect()
-            self._prepare(self._writer)
-            self._reader = self._connect()
-        except sqlite3.DatabaseError as error:
-            raise _damaged(path, error) from error
+            self._writer = connect(path, key)
+            prepare(self._writer, path)
+            self._next = tables.last_number(self._writer) + 1
+            self._reader = connect(path, key)
+        except DatabaseError as error:
+            raise damaged(path, error) from error
         self._thread = threading.Thread(target=self._write_loop, name="journal", daemon=True)
         self._thread.start()
 
@@ -136,37 +125,36 @@ class Journal:
 
         :raises JournalError: if a page of the file is damaged.
         """
-        clauses, arguments = [], list[str]()
+        clauses, arguments = ["seq > ?"], list[str]()
         if run is not None:
             clauses.append("run = ?")
             arguments.append(run)
         if kinds:
             clauses.append(f"kind IN ({', '.join('?' * len(kinds))})")
             arguments.extend(kinds)
-        where = f"WHERE {' AND '.join(clauses)}" if clauses else ""
-        query = f"SELECT seq, run, agent, kind, at, payload FROM events {where} ORDER BY seq"  # noqa: S608
-        try:
-            with self._read_lock:
-                rows = self._reader.execute(query, arguments).fetchall()
-        except sqlite3.DatabaseError as error:
-            raise _damaged(self._path, error) from error
-        for seq, run_id, agent, kind, at, payload in rows:
-            yield Event(seq, run_id, agent, kind, at, json.loads(payload))
+        query = (
+            "SELECT seq, run, agent, kind, at, payload FROM events "  # noqa: S608
+            f"WHERE {' AND '.join(clauses)} ORDER BY seq LIMIT {_READ_AT_ONCE}"
+        )
+        after = 0
+        while rows := self._read(query, (after, *arguments)):
+            for seq, run_id, agent, kind, at, text in rows:
+                try:
+                    payload = json.loads(text)
+                except ValueError as error:
+                    # A damaged page that a long event continues on is read as zeros.
+                    raise damaged(self._path, error) from error
+                yield Event(seq, run_id, agent, kind, at, payload)
+            after = rows[-1][0]
 
     def blob(self, sha256: str) -> bytes:
         """The content stored under ``sha256`` (hex).
 
         :raises JournalError: if it is not there or does not match its name.
         """
-        try:
-            with self._read_lock:
-                row = self._reader.execute(
-                    "SELECT data FROM blobs WHERE sha256 = ?", (sha256,)
-                ).fetchone()
-        except sqlite3.DatabaseError as error:
-            raise _damaged(self._path, error) from error
-        data = zlib.decompress(row[0]) if row else b""
-        if not row or hashlib.sha256(data).hexdigest() != sha256:
+        rows = self._read("SELECT data FROM blobs WHERE sha256 = ?", (sha256,))
+        data = tables.content(sha256, rows[0][0]) if rows else None
+        if data is None:
             raise JournalError(
                 "A stored intermediate result is missing or was changed.",
                 why=f"Blob {sha256[:12]} does not match its name.",
@@ -174,74 +162,75 @@ class Journal:
             )
         return data
 
+    def forget(self, runs: Sequence[str], *, only_blobs: bool = False) -> int:
+        """Remove runs for good and give their room back; how many rows went.
+
+        :param only_blobs: keep the events; remove the content that no other run needs.
+        :raises StorageError: if the disk is read-only; nothing is removed then.
+        """
+        done: Future[int] = Future()
+        self._hand_over(_Removal(tuple(runs), only_blobs, done))
+        return done.result()
+
     def check(self) -> list[str]:
-        """What SQLite's own integrity check finds; empty when the file is sound."""
+        """What is wrong with the file: damaged pages, indexes that disagree; empty when sound."""
         try:
             with self._read_lock:
-                rows = self._reader.execute("PRAGMA quick_check").fetchall()
-        except sqlite3.DatabaseError as error:
+                found = self._reader.execute("PRAGMA cipher_integrity_check").fetchall()
+                found += self._reader.execute("PRAGMA integrity_check(20)").fetchall()
+        except DatabaseError as error:
             return [str(error)]
-        return [str(row[0]) for row in rows if row[0] != "ok"]
+        return [str(row[0]) for row in found if row[0] != "ok"]
+
+    def _read(self, query: str, arguments: Sequence[object]) -> list[Any]:
+        try:
+            with self._read_lock:
+                rows: list[Any] = self._reader.execute(query, arguments).fetchall()
+        except DatabaseError as error:
+            raise damaged(self._path, error) from error
+        return rows
 
     def _submit(self, events: Sequence[NewEvent], blobs: Sequence[bytes]) -> Future[list[Event]]:
-        if self._closed:
-            raise JournalError("The journal is closed.", why="The daemon is stopping.")
         done: Future[list[Event]] = Future()
-        self._queue.put(_Append(events, blobs, done))
+        self._hand_over(_Append(events, blobs, done))
         return done
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
-        connection.execute("PRAGMA journal_mode = WAL")
-        # FULL, not NORMAL: in WAL mode NORMAL may lose the last commits on a power cut.
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA busy_timeout = 5000")
-        return connection
-
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version > SCHEMA_VERSION:
-            raise JournalError(
-                "The journal was written by a newer version of Hivekeep.",
-                why=f"{self._path} has schema {version}, this program knows {SCHEMA_VERSION}.",
-                next_step="Install the newer version again, or use another profile.",
-            )
-        connection.executescript(_SCHEMA)
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    def _hand_over(self, item: _Append | _Removal) -> None:
+        if self._closed:
+            raise JournalError("The journal is closed.", why="The daemon is stopping.")
+        self._queue.put(item)
 
     def _write_loop(self) -> None:
-        while True:
-            first = self._queue.get()
-            if first is None:
-                return
-            batch, stop = self._drain(first)
-            self._commit(batch)
-            if stop:
-                return
-
-    def _drain(self, first: _Append) -> tuple[list[_Append], bool]:
-        batch = [first]
-        while True:
-            try:
-                item = self._queue.get_nowait()
-            except queue.Empty:
-                return batch, False
-            if item is None:
-                return batch, True
-            batch.append(item)
+        stop = False
+        while not stop:
+            batch: list[_Append] = []
+            item = self._queue.get()
+            while isinstance(item, _Append):
+                batch.append(item)
+                try:
+                    item = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+            if batch:
+                self._commit(batch)
+            if isinstance(item, _Removal):
+                self._remove(item)
+            elif isinstance(item, _Compaction):
+                self._compact()
+            stop = item is None
 
     def _commit(self, batch: Sequence[_Append]) -> None:
-        results: list[list[Event]] = []
         # Once running, a future can no longer be cancelled; what was handed over is written anyway.
         waiting = [item.done.set_running_or_notify_cancel() for item in batch]
+        first = self._next
         try:
             self._writer.execute("BEGIN IMMEDIATE")
-            results = [self._insert(item) for item in batch]
+            results = self._insert(batch)
             self._writer.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - handed to every waiter, never swallowed
-            if self._writer.in_transaction:
-                self._writer.execute("ROLLBACK")
-            failure = _write_failure(self._path, error)
+            self._next = first
+            self._undo()
+            failure = unwritten(self._path, error)
             for item, listens in zip(batch, waiting, strict=True):
                 if listens:
                     item.done.set_exception(failure)
@@ -250,41 +239,52 @@ class Journal:
             if listens:
                 item.done.set_result(events)
 
-    def _insert(self, item: _Append) -> list[Event]:
-        for data in item.blobs:
-            self._writer.execute(
-                "INSERT OR IGNORE INTO blobs (sha256, data) VALUES (?, ?)",
-                (hashlib.sha256(data).hexdigest(), zlib.compress(data, 3)),
-            )
-        stored = []
-        for event in item.events:
-            at = self._clock()
-            # ASCII escapes keep file names that are not valid UTF-8 (lone surrogates) intact.
-            payload = json.dumps(event.payload, separators=(",", ":"))
-            cursor = self._writer.execute(
-                "INSERT INTO events (run, agent, kind, at, payload) VALUES (?, ?, ?, ?, ?)",
-                (event.run, event.agent, event.kind, at, payload),
-            )
-            seq = cursor.lastrowid or 0
-            stored.append(Event(seq, event.run, event.agent, event.kind, at, event.payload))
-        return stored
+    def _insert(self, batch: Sequence[_Append]) -> list[list[Event]]:
+        results = []
+        for item in batch:
+            if item.blobs:
+                tables.insert_blobs(self._writer, item.blobs, {e.run for e in item.events})
+            numbered = []
+            for new in item.events:
+                at = self._time(new.run)
+                numbered.append(Event(self._next, new.run, new.agent, new.kind, at, new.payload))
+                self._next += 1
+            results.append(numbered)
+        tables.insert_events(self._writer, chain.from_iterable(results))
+        return results
 
+    def _time(self, run: str) -> float:
+        last = self._times.get(run)
+        if last is None:
+            last = tables.last_time(self._writer, run)
+        at = self._times[run] = max(self._clock(), last)
+        return at
 
-def _damaged(path: Path, error: sqlite3.DatabaseError) -> JournalError:
-    return JournalError(
-        "The journal cannot be read.",
-        why=f"{path}: {error}.",
-        next_step="Run 'hivekeep doctor'. Your documents and results are not affected.",
-    )
+    def _remove(self, item: _Removal) -> None:
+        item.done.set_running_or_notify_cancel()
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+            removed = tables.delete_runs(self._writer, item.runs, only_blobs=item.only_blobs)
+            self._writer.execute("COMMIT")
+        except Exception as error:  # noqa: BLE001 - handed to the waiter, never swallowed
+            self._undo()
+            item.done.set_exception(unwritten(self._path, error))
+        else:
+            for run in item.runs:
+                self._times.pop(run, None)
+            item.done.set_result(removed)
+            self._queue.put(_Compaction())
 
+    def _compact(self) -> None:
+        # In portions, so that appends do not wait behind the whole file.
+        try:
+            before = tables.unused_pages(self._writer)
+            self._writer.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
+            if 0 < tables.unused_pages(self._writer) < before:
+                self._queue.put(_Compaction())
+        except DatabaseError as error:
+            logger.warning("the journal keeps its unused pages for now: %s", error)
 
-def _write_failure(path: Path, error: Exception) -> Exception:
-    if isinstance(error, sqlite3.OperationalError):
-        return StorageError(
-            "The journal could not be written, so nothing further is done.",
-            why=f"{path}: {error}.",
-            next_step="Free some disk space; the run then goes on with 'hivekeep runs resume'.",
-        )
-    if isinstance(error, sqlite3.DatabaseError):
-        return _damaged(path, error)
-    return error
+    def _undo(self) -> None:
+        if self._writer.in_transaction:
+            self._writer.execute("ROLLBACK")
