@@ -13,17 +13,19 @@ from typing import Any
 
 from hivekeep.domain.errors import PolicyInvalidError
 from hivekeep.policy.loading import Layer, Level
-from hivekeep.policy.paths import canonical, within
-from hivekeep.policy.schema import (
+from hivekeep.policy.markers import (
     Allow,
+    Demand,
     Deny,
+    First,
+    Highest,
     ItemKind,
     Lowest,
     Marker,
-    PolicySettings,
     Strictest,
-    markers,
 )
+from hivekeep.policy.paths import canonical, within
+from hivekeep.policy.schema import PolicySettings, markers
 from hivekeep.policy.types import suffixes_of
 
 DEFAULT_SOURCE = "default"
@@ -102,6 +104,23 @@ def as_settings(settings: dict[str, Setting]) -> PolicySettings:
     return PolicySettings.model_validate(data, strict=False)
 
 
+def closed_settings() -> PolicySettings:
+    """What is in force while no policy can be believed: of every key what permits least."""
+    data: dict[str, dict[str, Any]] = {}
+    for key, marker in markers().items():
+        section, _, name = key.partition(".")
+        value = _default(key)
+        match marker:
+            case Allow():
+                value = ()
+            case Lowest():
+                value = 0
+            case Strictest(order):
+                value = order[0]
+        data.setdefault(section, {})[name] = value
+    return PolicySettings.model_validate(data, strict=False)
+
+
 def covers(kind: ItemKind, outer: str, inner: str) -> bool:
     """Whether everything that ``inner`` stands for is also what ``outer`` stands for."""
     match kind:
@@ -112,6 +131,8 @@ def covers(kind: ItemKind, outer: str, inner: str) -> bool:
         case ItemKind.HOST:
             outer, inner = outer.lower(), inner.lower()
             return outer == inner or (outer.startswith("*.") and inner.endswith(outer[1:]))
+        case ItemKind.RECIPIENT:
+            return outer == inner or (outer.startswith("@") and inner.endswith(outer))
         case ItemKind.NAME:
             return outer == inner
 
@@ -126,7 +147,7 @@ def _plain(value: Any) -> Any:
 
 
 def _setting(key: str, marker: Marker, value: Any, source: str) -> Setting:
-    if isinstance(marker, (Allow, Deny)) and value is not None:
+    if isinstance(marker, (Allow, Deny, Demand)) and value is not None:
         items = tuple(
             Item(str(item), f"{key}[{index}]", source) for index, item in enumerate(value)
         )
@@ -146,13 +167,17 @@ def _tighten(marker: Marker, first: Setting, second: Setting) -> Setting:
                 if o.value not in known and any(covers(kind, i.value, o.value) for i in mine)
             ]
             return Setting(first.key, f"{first.source}, {second.source}", items=tuple(kept))
-        case Deny():
+        case Deny() | Demand():
             both = (first.items or ()) + (second.items or ())
             return Setting(first.key, f"{first.source}, {second.source}", items=both)
         case Lowest():
             return second if second.value < first.value else first
+        case Highest():
+            return second if second.value > first.value else first
         case Strictest(order):
             return second if order.index(second.value) < order.index(first.value) else first
+        case First():
+            return first
 
 
 def _refuse_widening(marker: Marker, first: Setting, second: Setting) -> None:
@@ -163,10 +188,12 @@ def _refuse_widening(marker: Marker, first: Setting, second: Setting) -> None:
                 for item in second.items or ()
                 if not any(covers(kind, known.value, item.value) for known in first.items or ())
             ]
-        case Deny():
+        case Deny() | Demand() | First():
             wider = []
         case Lowest():
             wider = [second.key] if second.value > first.value else []
+        case Highest():
+            wider = [second.key] if second.value < first.value else []
         case Strictest(order):
             wider = [second.key] if order.index(second.value) > order.index(first.value) else []
     if wider:

@@ -1,0 +1,129 @@
+"""Decisions about files and folders.
+
+Responsible for places, types and sizes.  Invariant: a path that is not absolute and resolved lies
+in no folder, so nothing may be done with it.
+"""
+
+from __future__ import annotations
+
+from hivekeep.domain.actions import Action, Decision, Effect
+from hivekeep.policy.deciding.answers import malformed, no, no_by, yes, yes_by
+from hivekeep.policy.paths import components
+from hivekeep.policy.rules import Rulebook, RuleList
+from hivekeep.policy.types import suffix_of
+
+
+def read(book: Rulebook, action: Action) -> Decision:
+    """Whether a file may be read: its place, its type, its size."""
+    parts = components(action.path)
+    if parts is None:
+        return _unresolved("files", action.path)
+    place = _place(book, parts, action.path)
+    if place.effect is Effect.DENY:
+        return place
+    suffix = suffix_of(action.path)
+    denied = book.rules("files.denied_types").find(suffix)
+    if denied is not None:
+        return no_by(denied, f"Files of type '{suffix}' may not be read.")
+    types = book.rules("files.allowed_types")
+    if not types.anything and types.find(suffix) is None:
+        return no(types, f"Files of type '{suffix}' may not be read.")
+    limit = book.setting("files.max_size")
+    if limit.value is not None and action.size > limit.value:
+        return no(limit, f"The file has {action.size} bytes, at most {limit.value} are allowed.")
+    return place
+
+
+def write(book: Rulebook, action: Action) -> Decision:
+    """Whether a result may be written."""
+    return _target(book, action.path, book.rules("files.output_folders"))
+
+
+def copy(book: Rulebook, action: Action) -> Decision:
+    """Whether a recipe may copy an input."""
+    grant = book.setting("file_actions.allow_copy")
+    if not grant.value:
+        return no(grant, "Recipes may not copy files.")
+    source = read(book, action)
+    if source.effect is Effect.DENY:
+        return source
+    return _target(book, action.target, book.rules("file_actions.target_folders"))
+
+
+def move(book: Rulebook, action: Action) -> Decision:
+    """Whether a recipe may move an input."""
+    grant = book.setting("file_actions.allow_move")
+    if not grant.value:
+        return no(grant, "Recipes may not move files.")
+    source = _changed(book, action)
+    if source.effect is Effect.DENY:
+        return source
+    return _target(book, action.target, book.rules("file_actions.target_folders"))
+
+
+def delete(book: Rulebook, action: Action) -> Decision:
+    """Whether a file may be deleted."""
+    grant = book.setting("file_actions.allow_delete")
+    if not grant.value:
+        return no(grant, "Files may not be deleted.")
+    source = _changed(book, action)
+    return source if source.effect is Effect.DENY else yes(grant, "Files may be deleted.")
+
+
+def watch(book: Rulebook, action: Action) -> Decision:
+    """Whether a folder may be watched."""
+    grant = book.setting("watch.allowed")
+    if not grant.value:
+        return no(grant, "Folders may not be watched.")
+    parts = components(action.path)
+    if parts is None:
+        return _unresolved("files", action.path)
+    return _place(book, parts, action.path)
+
+
+def _changed(book: Rulebook, action: Action) -> Decision:
+    """Whether a file may be read and then taken away from where it is."""
+    source = read(book, action)
+    if source.effect is Effect.DENY:
+        return source
+    fixed = book.rules("files.read_only_folders").holding(components(action.path) or [])
+    if fixed is not None:
+        return no_by(fixed, f"'{action.path}' is in a read-only folder.")
+    return source
+
+
+def _place(book: Rulebook, parts: list[str], path: str) -> Decision:
+    """Whether a path lies where reading is allowed."""
+    denied = book.rules("files.denied_folders").holding(parts)
+    if denied is not None:
+        return no_by(denied, f"'{path}' is in a denied folder.")
+    folders = book.rules("files.allowed_folders")
+    if folders.anything:
+        return yes(folders, "All may be read.")
+    allowed = folders.holding(parts)
+    if allowed is None:
+        return no(folders, f"'{path}' is in no allowed folder.")
+    return yes_by(allowed, "It is in an allowed folder.")
+
+
+def _target(book: Rulebook, path: str, folders: RuleList) -> Decision:
+    """Whether a path lies where ``folders`` allow writing."""
+    parts = components(path)
+    if parts is None:
+        return _unresolved(folders.key, path)
+    denied = book.rules("files.denied_folders").holding(parts)
+    if denied is not None:
+        return no_by(denied, f"'{path}' is in a denied folder.")
+    fixed = book.rules("files.read_only_folders").holding(parts)
+    if fixed is not None:
+        return no_by(fixed, f"'{path}' is in a read-only folder.")
+    if folders.anything:
+        return yes(folders, "All may be written to.")
+    found = folders.holding(parts)
+    if found is None:
+        return no(folders, f"Nothing may be written to '{path}'.")
+    return yes_by(found, "It may be written to.")
+
+
+def _unresolved(key: str, path: str) -> Decision:
+    return malformed(f"{key}.path", f"'{path}' is not a resolved path.")
