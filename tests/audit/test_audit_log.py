@@ -1,10 +1,9 @@
-"""The audit log finds whatever was done to it."""
+"""The audit log keeps what is written, and survives what happens to processes and disks."""
 
 from __future__ import annotations
 
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,251 +11,259 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from tests.audit.world import SECRET, World
 
-from hivekeep.audit import AuditEvent, AuditLog, records, verify
+from hivekeep.audit import AuditEvent, AuditLog, DataRef, ModelRef, records, verify
 from hivekeep.audit import log as log_module
 from hivekeep.domain.errors import AuditError
-from hivekeep.secrets import KeyStore
-
-SECRET = "the secret subject of an action"
-
-
-class Memory:
-    """A key store's backend in memory."""
-
-    def __init__(self) -> None:
-        self.table: dict[str, bytes] = {}
-
-    def get(self, name: str) -> bytes | None:
-        return self.table.get(name)
-
-    def put(self, name: str, value: bytes) -> None:
-        self.table[name] = value
-
-    def delete(self, name: str) -> None:
-        self.table.pop(name, None)
-
-    def describe(self) -> str:
-        return "memory"
+from hivekeep.secrets import KeyStore, Passphrase, open_key_store
 
 
 @pytest.fixture
-def keys() -> KeyStore:
-    return KeyStore(Memory())
-
-
-def write(folder: Path, keys: KeyStore, count: int, start: int = 0) -> None:
-    log = AuditLog.open(folder, keys)
-    for number in range(start, start + count):
-        log.append(AuditEvent("test", f"act.{number}", subject=SECRET, detail={"n": number}))
-    log.close()
-
-
-def segments(folder: Path) -> list[Path]:
-    return sorted(folder.glob("segment-*.audit"))
+def world(tmp_path: Path) -> World:
+    return World(tmp_path / "audit")
 
 
 @pytest.fixture
 def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_module, "SEGMENT_BYTES", 2_000)
+    monkeypatch.setattr(log_module, "SEGMENT_BYTES", 3_000)
 
 
-def test_records_come_back_and_verify(tmp_path: Path, keys: KeyStore) -> None:
-    write(tmp_path, keys, 20)
-    write(tmp_path, keys, 5, start=20)
-    report = verify(tmp_path, keys)
-    assert (report.ok, report.records) == (True, 25)
-    found = list(records(tmp_path, keys, limit=100))
+def test_records_come_back_and_verify(world: World) -> None:
+    world.write(20)
+    world.write(5, start=20)
+    report = world.verify()
+    assert (report.ok, report.problems) == (True, ())
+    assert report.events == 25
+    found = records(world.folder, world.keys, limit=100)
     assert [record.detail["n"] for record in found] == list(range(25))
     assert [record.sequence for record in found] == list(range(1, 26))
     assert found[0].subject == SECRET
-    assert [r.sequence for r in records(tmp_path, keys, limit=3)] == [23, 24, 25]
-
-
-def test_nothing_is_readable_on_the_disk(tmp_path: Path, keys: KeyStore) -> None:
-    write(tmp_path, keys, 3)
-    for path in tmp_path.iterdir():
-        assert SECRET.encode() not in path.read_bytes()
-        assert b"act." not in path.read_bytes()
-
-
-@given(place=st.integers(0, 100_000), bit=st.integers(0, 7))
-@settings(max_examples=60, deadline=None)
-def test_any_changed_bit_is_found(
-    place: int, bit: int, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    keys = KeyStore(Memory())
-    folder = tmp_path_factory.mktemp("log")
-    write(folder, keys, 4)
-    (path,) = segments(folder)
-    content = bytearray(path.read_bytes())
-    content[place % len(content)] ^= 1 << bit
-    path.write_bytes(content)
-    report = verify(folder, keys)
-    assert not report.ok
-    assert all(problem.segment for problem in report.problems)
-
-
-@given(cut=st.integers(1, 2_000))
-@settings(max_examples=40, deadline=None)
-def test_a_shortened_log_is_found(cut: int, tmp_path_factory: pytest.TempPathFactory) -> None:
-    keys = KeyStore(Memory())
-    folder = tmp_path_factory.mktemp("log")
-    write(folder, keys, 6)
-    (path,) = segments(folder)
-    content = path.read_bytes()
-    path.write_bytes(content[: max(len(content) - cut, 0)])
-    assert not verify(folder, keys).ok
-
-
-def spans(path: Path) -> tuple[bytes, list[bytes]]:
-    """The header and the raw records of a segment, found through the format module."""
-    from hivekeep.audit import format as layout
-
-    content = path.read_bytes()
-    offset, found = layout.HEADER_SIZE, []
-    while offset < len(content):
-        sealed = layout.parse_record(content, offset)
-        found.append(sealed.raw)
-        offset += len(sealed.raw)
-    return content[: layout.HEADER_SIZE], found
-
-
-@pytest.mark.parametrize(
-    "order", [[0, 1, 3, 4], [0, 2, 1, 3, 4], [0, 1, 1, 2, 3, 4], [1, 2, 3, 4], [0, 1, 2, 3]],
-    ids=["removed", "swapped", "repeated", "first removed", "last removed"],
-)  # fmt: skip
-def test_removed_moved_and_repeated_records_are_named(
-    order: list[int], tmp_path: Path, keys: KeyStore
-) -> None:
-    write(tmp_path, keys, 5)
-    (path,) = segments(tmp_path)
-    header, found = spans(path)
-    path.write_bytes(header + b"".join(found[index] for index in order))
-    report = verify(tmp_path, keys)
-    assert not report.ok
-    assert str(report.problems[0])
+    assert [r.sequence for r in records(world.folder, world.keys, limit=3)] == [23, 24, 25]
+    assert [r.action for r in records(world.folder, world.keys, action="act.7")] == ["act.7"]
 
 
 @pytest.mark.usefixtures("small_segments")
-def test_missing_foreign_and_exchanged_segments_are_found(tmp_path: Path, keys: KeyStore) -> None:
-    folder = tmp_path / "log"
-    write(folder, keys, 40)
-    assert len(segments(folder)) >= 3
-    assert verify(folder, keys).ok
-    for number in range(len(segments(folder))):
-        copy = tmp_path / f"copy{number}"
-        shutil.copytree(folder, copy)
-        if not spans(segments(copy)[number])[1]:
-            continue  # begun, and holds no record yet
-        segments(copy)[number].unlink()
-        assert not verify(copy, keys).ok, number
-    other_keys = KeyStore(Memory())
-    write(tmp_path / "other", other_keys, 40)
-    foreign = tmp_path / "foreign"
-    shutil.copytree(folder, foreign)
-    shutil.copyfile(segments(tmp_path / "other")[1], segments(foreign)[1])
-    assert not verify(foreign, keys).ok
-    exchanged = tmp_path / "exchanged"
-    shutil.copytree(folder, exchanged)
-    one, two = segments(exchanged)[:2]
-    first, second = one.read_bytes(), two.read_bytes()
-    one.write_bytes(second)
-    two.write_bytes(first)
-    assert not verify(exchanged, keys).ok
+def test_a_log_goes_on_over_segments_and_epochs(world: World) -> None:
+    for start in range(0, 40, 10):
+        world.write(10, start, epochs=1)
+    assert len(world.segments) >= 3
+    report = world.verify()
+    assert (report.problems, report.events, len(report.keys)) == ((), 40, 5)
+    newest = records(world.folder, world.keys, limit=25)
+    assert [r.detail["n"] for r in newest] == list(range(15, 40))
 
 
-def test_a_folder_rolled_back_is_found_by_the_anchor(tmp_path: Path, keys: KeyStore) -> None:
-    folder, old = tmp_path / "log", tmp_path / "old"
-    write(folder, keys, 5)
-    shutil.copytree(folder, old)
-    write(folder, keys, 5, start=5)
-    shutil.rmtree(folder)
-    shutil.copytree(old, folder)
-    assert not verify(folder, keys).ok
-    with pytest.raises(AuditError):
-        AuditLog.open(folder, keys)
+def test_every_field_of_an_event_comes_back(world: World) -> None:
+    event = AuditEvent(
+        "agent-7", "tool.call", subject="/in/ü\udcff.pdf", rule="files.allowed_folders[0]",
+        outcome="allowed", detail={"n": 1, "ratio": 0.1, "big": 2**60, "none": None},
+        user="anna", job="r1", agent="a7", arguments={"path": "/x", "flags": [True, False]},
+        approval="Write 3 files to /out?", data=(DataRef("/in/x.pdf", "ab" * 32, "untrusted"),),
+        model=ModelRef("qwen", "cd" * 32, {"temperature": 0, "seed": 7}), result="3 files",
+    )  # fmt: skip
+    log = world.open()
+    log.append(event)
+    log.close()
+    (found,) = records(world.folder, world.keys)
+    for name in ("actor", "rule", "user", "job", "agent", "arguments", "approval", "data", "model"):
+        assert getattr(found, name) == getattr(event, name), name
+    assert found.subject == "/in/ü\\udcff.pdf"
+    assert found.detail == {"n": 1, "ratio": 0.1, "big": str(2**60), "none": None}
 
 
-def test_two_writers_are_refused(tmp_path: Path, keys: KeyStore) -> None:
-    log = AuditLog.open(tmp_path, keys)
+def test_nothing_is_readable_on_the_disk(world: World) -> None:
+    world.write(3)
+    for path in world.folder.rglob("*"):
+        if path.is_file():
+            assert SECRET.encode() not in path.read_bytes()
+            assert b"act." not in path.read_bytes()
+            assert path.stat().st_mode & 0o077 == 0 or path.name == "lock"
+
+
+def test_two_writers_are_refused(world: World) -> None:
+    log = world.open()
     with pytest.raises(AuditError, match="in use"):
-        AuditLog.open(tmp_path, keys)
+        world.open()
     log.close()
 
 
-def test_threads_share_the_log(tmp_path: Path, keys: KeyStore) -> None:
-    log = AuditLog.open(tmp_path, keys)
-    threads = [
-        threading.Thread(target=lambda: [log.append(AuditEvent("t", "a")) for _ in range(30)])
-        for _ in range(6)
-    ]
+def test_an_event_that_cannot_be_recorded_is_refused_alone(world: World) -> None:
+    log = world.open()
+    with pytest.raises(AuditError, match="too large"):
+        log.append(AuditEvent("t", "a", result="x" * 2_000_000))
+    with pytest.raises(AuditError, match="cannot be recorded"):
+        log.append(AuditEvent("t", "a", detail={"n": float("nan")}))
+    log.append(AuditEvent("t", "after"))
+    log.close()
+    assert world.verify().events == 1
+
+
+def test_threads_share_the_log(world: World) -> None:
+    log = world.open()
+    seen: list[int] = []
+
+    def work() -> None:
+        seen.extend(log.append(AuditEvent("t", "a")) for _ in range(30))
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     log.close()
-    report = verify(tmp_path, keys)
-    assert (report.ok, report.records) == (True, 180)
+    report = world.verify()
+    assert (report.problems, report.events) == ((), 180)
+    assert sorted(seen) == list(range(1, 181))
+    assert report.checkpoints <= 182
 
 
 _WRITER = """
-import sys
+import os, sys, threading
 from pathlib import Path
 from hivekeep.audit import AuditEvent, AuditLog
+from hivekeep.audit import log as log_module
 from hivekeep.secrets import Passphrase, open_key_store
-import os
+log_module.SEGMENT_BYTES = 8_000
 read, write = os.pipe()
 os.write(write, b"long enough passphrase"); os.close(write)
 folder = Path(sys.argv[1])
 keys = open_key_store(folder, profile_id="x", passphrase=Passphrase(read), backend="file")
 log = AuditLog.open(folder / "audit", keys)
-for number in range(100_000):
-    log.append(AuditEvent("test", "act", subject=str(number)))
-    print(number, flush=True)
+def work(name):
+    for number in range(100_000):
+        at = log.append(AuditEvent(name, "act", subject=str(number)))
+        os.write(1, f"{at} {name} {number}\\n".encode())
+        if number % 7 == 3 and name == "a":
+            log.evolve()
+for name in "ab":
+    threading.Thread(target=work, args=(name,)).start()
 """
 
 
+def opened_keys(folder: Path) -> KeyStore:
+    read_end, write_end = os.pipe()
+    os.write(write_end, b"long enough passphrase")
+    os.close(write_end)
+    return open_key_store(folder, profile_id="x", passphrase=Passphrase(read_end), backend="file")
+
+
 @pytest.mark.parametrize("seed", range(3))
-def test_a_kill_is_not_taken_for_tampering(seed: int, tmp_path: Path) -> None:
+def test_a_kill_loses_nothing_acknowledged_and_is_no_tampering(seed: int, tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", _WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
-    for _ in range(random.Random(seed).randrange(5, 80)):
-        process.stdout.readline()
+    lines = [process.stdout.readline() for _ in range(random.Random(seed).randrange(5, 80))]
     os.kill(process.pid, signal.SIGKILL)
-    acknowledged = sum(1 for _ in process.stdout)
+    lines += process.stdout.readlines()
     process.wait()
-    from hivekeep.secrets import Passphrase, open_key_store
-
-    read_end, write_end = os.pipe()
-    os.write(write_end, b"long enough passphrase")
-    os.close(write_end)
-    keys = open_key_store(tmp_path, profile_id="x", passphrase=Passphrase(read_end), backend="file")
+    keys = opened_keys(tmp_path)
     log = AuditLog.open(tmp_path / "audit", keys)
     log.append(AuditEvent("test", "after"))
     log.close()
     report = verify(tmp_path / "audit", keys)
-    assert report.ok, report.problems
-    assert report.records > acknowledged
+    assert report.problems == ()
+    kept = {r.sequence: (r.actor, r.subject) for r in records(tmp_path / "audit", keys)}
+    acknowledged = [line.split() for line in lines if line.endswith("\n")]
+    assert acknowledged
+    for number, name, subject in acknowledged:
+        assert kept[int(number)] == (name, subject)
 
 
-def test_a_record_that_cannot_be_written_closes_the_log(
-    tmp_path: Path, keys: KeyStore, monkeypatch: pytest.MonkeyPatch
+def test_a_full_disk_blocks_until_there_is_room(
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log = AuditLog.open(tmp_path, keys)
+    log = world.open()
     log.append(AuditEvent("test", "before"))
 
-    def full(_descriptor: int) -> None:
+    def full(descriptor: int, data: bytes) -> None:
+        os.write(descriptor, bytes(data)[: len(data) // 2])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("hivekeep.audit.log.os.fdatasync", full)
+    monkeypatch.setattr("hivekeep.audit.files.write_all", full)
+    for _ in range(2):
+        with pytest.raises(AuditError, match="cannot be written"):
+            log.append(AuditEvent("test", "lost"))
+        assert log.state.state == "blocked"
+        assert "No space left" in log.state.why
+    monkeypatch.undo()
+    log.append(AuditEvent("test", "after"))
+    assert log.state.state == "ok"
+    log.close()
+    assert world.verify().problems == ()
+    assert [r.action for r in records(world.folder, world.keys)] == ["before", "after"]
+
+
+def test_a_sync_that_failed_closes_the_log_until_a_restart(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = world.open()
+    log.append(AuditEvent("test", "before"))
+
+    def broken(_descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("hivekeep.audit.files.os.fdatasync", broken)
     with pytest.raises(AuditError):
-        log.append(AuditEvent("test", "lost"))
+        log.append(AuditEvent("test", "unknown"))
     monkeypatch.undo()
     with pytest.raises(AuditError, match="no more records"):
         log.append(AuditEvent("test", "never"))
+    assert log.state.state == "failed"
     log.close()
+    world.write(1)
+    assert world.verify().problems == ()
+
+
+@pytest.mark.parametrize("left", [1, 3, 50, 200])
+def test_a_torn_end_is_kept_aside_and_recorded(left: int, world: World) -> None:
+    world.write(3)
+    longer = world.copy(world.folder.parent / "longer")
+    longer.write(1, start=3)
+    before, after = (w.segments[0].read_bytes() for w in (world, longer))
+    torn = after[len(before) : len(before) + left]
+    world.segments[0].write_bytes(before + torn)
+    report = world.verify()
+    assert report.problems == ()
+    assert "never acknowledged" in "".join(report.remarks)
+    world.write(1, start=9)
+    report = world.verify()
+    assert (report.problems, report.remarks) == ((), ())
+    found = records(world.folder, world.keys)
+    assert found[3].action == "audit.torn_record"
+    assert (world.folder / found[3].subject).read_bytes() == torn
+    assert found[4].detail == {"n": 9}
+
+
+@pytest.mark.parametrize("kept", ["old", "new"])
+def test_a_kill_between_key_store_and_log_leaves_a_usable_signing_key(
+    kept: str, world: World
+) -> None:
+    world.write(2)
+    log = world.open()
+    log._signer.prepare()
+    prepared = dict(world.memory.table)
+    if kept == "new":
+        log.evolve()
+    log.close()
+    if kept == "old":
+        world.memory.table = prepared
+    world.write(1)
+    assert world.verify().problems == ()
+
+
+def test_the_keeper_anchors_and_evolves_by_itself_and_then_sleeps(world: World) -> None:
+    from hivekeep.audit import AuditSettings
+
+    log = world.open(AuditSettings(epoch_seconds=0.05, anchor_seconds=0.01))
+    log.append(AuditEvent("t", "a"))
+    deadline = threading.Event()
+    for _ in range(200):
+        if log.state.epoch == 1:
+            break
+        deadline.wait(0.05)
+    deadline.wait(0.3)
+    assert log.state.epoch == 1
+    log.close()
+    assert world.verify().problems == ()

@@ -1,19 +1,27 @@
-"""The append-only, encrypted, hash-chained record of what was decided and done.
+"""The append-only, encrypted, signed record of what was decided and done.
 
 Responsible for making tampering visible; not for deciding what is recorded.  Invariant: ``append``
-returns only when the record is on the disk, and after a failed write nothing more is accepted.
+returns only when the record and a signed checkpoint over it are on the disk.
 """
 
-from hivekeep.audit.log import AuditLog
-from hivekeep.audit.record import AuditEvent, AuditRecord
-from hivekeep.audit.verify import Problem, VerifyReport, records, verify
+from hivekeep.audit.log import AuditLog, AuditSettings, AuditState
+from hivekeep.audit.reading import records
+from hivekeep.audit.record import AuditEvent, AuditRecord, DataRef, ModelRef
+from hivekeep.audit.sealing import Recipient
+from hivekeep.audit.verifying import verify
+from hivekeep_verify import Problem, Report
 
 __all__ = [
     "AuditEvent",
     "AuditLog",
     "AuditRecord",
+    "AuditSettings",
+    "AuditState",
+    "DataRef",
+    "ModelRef",
     "Problem",
-    "VerifyReport",
+    "Recipient",
+    "Report",
     "records",
     "verify",
 ]

@@ -1,35 +1,59 @@
 """The writing side of the audit log.
 
-Responsible for durable appends and for what an earlier crash left behind.  Concurrent appends
-share one sync (group commit).  Invariant: one writer at a time (a file lock), and after any failed
-write the log is closed to further records until it is opened anew.
+Responsible for durable appends.  Concurrent appends share one sync and one signed checkpoint
+(group commit).  Invariant: a record is acknowledged only when it and a checkpoint that covers it
+are on the disk; after a write that failed, nothing is acknowledged until one succeeds again.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
+import errno
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import Any
 
-from hivekeep.audit import format as layout
-from hivekeep.audit.record import AuditEvent, AuditRecord, to_bytes
-from hivekeep.domain.errors import AuditError
+from hivekeep.audit import files
+from hivekeep.audit.chain import Chain
+from hivekeep.audit.keeper import Keeper
+from hivekeep.audit.opening import begin_segment, open_log
+from hivekeep.audit.record import AuditEvent, timestamp, to_bytes
+from hivekeep.audit.sealing import Recipient
+from hivekeep.audit.vault import AuditVault
+from hivekeep.domain.errors import AuditError, SecretsError
 from hivekeep.secrets import KeyStore
+from hivekeep_verify.notes import VerifierKey
 
-SEGMENT_BYTES = 8 << 20
-ANCHOR_EVERY = 1_000
-MASTER = "audit-master"
-ANCHOR = "audit-anchor"
+SEGMENT_BYTES = 4 << 20
+# After these the disk may have room again; after any other failure its cache cannot be trusted.
+_PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
-def segment_paths(folder: Path) -> list[Path]:
-    """The segments of a log in order."""
-    return sorted(folder.glob("segment-????????.audit"))
+@dataclass(frozen=True, slots=True)
+class AuditSettings:
+    """What policy says about the log. Times are in seconds.
+
+    ``recipients`` can read new segments; ``epoch_seconds`` is how long one signing key is used at
+    most, ``anchor_seconds`` how long the anchor may lag behind.
+    """
+
+    recipients: tuple[Recipient, ...] = ()
+    epoch_seconds: float = 600.0
+    anchor_seconds: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class AuditState:
+    """How the log is: ``ok``, ``blocked`` (may pass: disk full) or ``failed`` (restart)."""
+
+    state: str
+    records: int
+    segment: int
+    epoch: int
+    why: str = ""
+    anchor: str = "ok"
 
 
 @dataclass(slots=True)
@@ -50,53 +74,92 @@ class AuditLog:
         self,
         folder: Path,
         keys: KeyStore,
+        settings: AuditSettings = AuditSettings(),
         *,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._folder, self._keys = folder, keys
+        self._folder, self.settings = folder, settings
         self._wall, self._monotonic = wall, monotonic
         self._pending: list[_Ticket] = []
         self._pending_lock = threading.Lock()
         self._write_lock = threading.Lock()
-        self._failed: str = ""
-        self._file: IO[bytes] | None = None
-        self._head: layout.Head = layout.Head(0, layout.GENESIS)
+        self._keys_lock = threading.Lock()
+        self._state, self._why, self._anchor_state = "ok", "", "ok"
+        self._lock = files.lock(folder)
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = (folder / "lock").open("a")
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise AuditError(
-                "The audit log is in use by another process.", why=f"{folder} is locked."
-            ) from error
+            self._vault = AuditVault(keys)
+            opened = open_log(
+                folder, keys, self._vault, settings.recipients, timestamp(wall())
+            )  # fmt: skip
+            self._head = files.HeadFile(folder)
         except OSError as error:
-            raise _unwritable(folder, error) from error
-        self._master = keys.get_or_create(MASTER)
-        torn = self._open_last()
-        if torn:
-            self.append(AuditEvent("daemon", "audit.torn_record", subject=torn, outcome="kept"))
-        self._save_anchor()
+            self._lock.close()
+            raise files.unwritable(folder, error) from error
+        except BaseException:
+            self._lock.close()
+            raise
+        self._chain, self._signer, self._segment = opened.chain, opened.signer, opened.segment
+        self._note, self._anchored = opened.note, self._vault.anchor_note
+        if opened.note:
+            self._head.write(opened.note)
+        self._keeper = Keeper(
+            self.anchor, self.evolve, settings.anchor_seconds, settings.epoch_seconds
+        )
+        if opened.remarks:
+            self.append_many(opened.remarks)
+        self.anchor()
 
     @classmethod
-    def open(cls, folder: Path, keys: KeyStore) -> AuditLog:
+    def open(
+        cls,
+        folder: Path,
+        keys: KeyStore,
+        settings: AuditSettings = AuditSettings(),
+    ) -> AuditLog:
         """Open or begin the log in ``folder``."""
-        return cls(folder, keys)
+        return cls(folder, keys, settings)
 
     @property
     def count(self) -> int:
-        """How many records the log holds."""
-        return self._head.count
+        """How many records the log holds, notes included."""
+        return self._chain.index
+
+    @property
+    def origin(self) -> str:
+        """The log's name in checkpoints."""
+        return self._chain.origin
+
+    @property
+    def public_key(self) -> VerifierKey:
+        """The key that signs now."""
+        return self._signer.current.public
+
+    @property
+    def checkpoint(self) -> str:
+        """The newest signed checkpoint."""
+        return self._note
+
+    @property
+    def state(self) -> AuditState:
+        """Whether records are accepted, and why not."""
+        return AuditState(
+            self._state, self._chain.index, self._chain.number, self._signer.current.epoch,
+            self._why, self._anchor_state,
+        )  # fmt: skip
 
     def append(self, event: AuditEvent) -> int:
-        """Record one event; it is on the disk when this returns. Returns its number, from 1.
+        """Record one event; it is on the disk when this returns. Returns its number.
 
         :raises AuditError: if it could not be written, now or earlier.
         """
         return self.append_many([event])
 
     def append_many(self, events: Sequence[AuditEvent]) -> int:
-        """Record events in order with one sync; returns the last one's number."""
+        """Record events in order with one sync; returns the last one's number.
+
+        :raises AuditError: as ``append``; then none of them counts as recorded.
+        """
         ticket = _Ticket(events)
         with self._pending_lock:
             self._pending.append(ticket)
@@ -104,175 +167,134 @@ class AuditLog:
             if not ticket.done:
                 with self._pending_lock:
                     batch, self._pending = self._pending, []
-                self._write(batch)
+                self._write_tickets(batch)
         if ticket.error:
             raise ticket.error
         return ticket.last
 
+    def change(self, said: dict[str, Any], done: Callable[[], None]) -> None:
+        """Put a public note into the log, then do what it says before anything else is written.
+
+        :raises AuditError: if the note could not be written; then nothing is done.
+        """
+        with self._write_lock:
+            self._write(lambda chain: chain.note(said))
+            done()
+
+    def evolve(self) -> None:
+        """Let a new key sign from now on, and forget the old one.
+
+        :raises AuditError: if the log cannot be written.
+        :raises SecretsError: if the key store cannot be; then the old key goes on signing.
+        """
+        with self._keys_lock:
+            successor = self._signer.prepare()
+            with self._write_lock:
+                current = self._signer.current
+                self._write(lambda chain: chain.epoch(current, successor), wake=False)
+                self._signer.switch(successor)
+            self._signer.forget_old()
+        self.anchor()
+
+    def anchor(self) -> None:
+        """Note how far the log has come in the key store."""
+        with self._keys_lock:
+            note = self._note
+            if not note or note == self._anchored:
+                return
+            try:
+                self._vault.save(anchor=note)
+            except SecretsError as error:
+                self._anchor_state = str(error)
+                raise
+            self._anchored, self._anchor_state = note, "ok"
+
     def close(self) -> None:
         """Note how far the log came in the key store, and release it."""
+        if self._state == "closed":
+            return
+        self._keeper.stop()
+        if self._state == "ok":
+            self.anchor()
         with self._write_lock:
-            if self._file is None:
-                return
-            if not self._failed:
-                self._save_anchor()
-            self._file.close()
-            self._file = None
-            self._failed = "it was closed"
-            os.close(self._head_file)
+            self._state, self._why = "closed", "it was closed"
+            self._segment.close()
+            self._head.close()
             self._lock.close()
 
-    def _write(self, batch: list[_Ticket]) -> None:
+    def _write_tickets(self, batch: list[_Ticket]) -> None:
+        contents: list[bytes] = []
+        now, clock = self._wall(), self._monotonic()
+        accepted = []
+        for ticket in batch:
+            try:
+                made = [to_bytes(event, time=now, monotonic=clock) for event in ticket.events]
+            except AuditError as error:
+                ticket.error = error
+                continue
+            contents += made
+            accepted.append((ticket, len(contents)))
         try:
-            if self._failed or self._file is None:
-                raise AuditError(
-                    "The audit log accepts no more records, so nothing further is done.",
-                    why=f"Earlier, {self._failed}.",
-                    next_step="Remove the cause and restart the daemon.",
-                )
-            before = self._head.count
-            data = b"".join(
-                self._seal(event, ticket) for ticket in batch for event in ticket.events
-            )
-            self._file.write(data)
-            self._file.flush()
-            os.fdatasync(self._file.fileno())
-            # Not synced: after a crash it may lag behind the records, never be ahead of them.
-            os.pwrite(self._head_file, layout.pack_head(self._master, self._head), 0)
-            if self._head.count // ANCHOR_EVERY != before // ANCHOR_EVERY:
-                self._save_anchor()
-            if self._file.tell() >= SEGMENT_BYTES:
-                self._begin_segment()
-        except (OSError, AuditError) as error:
-            failure = error if isinstance(error, AuditError) else _unwritable(self._folder, error)
-            self._failed = self._failed or str(failure.why or failure.what)
-            for ticket in batch:
-                ticket.error = failure
+            if contents:
+                self._begin_segment_if_full()
+                first = self._chain.index
+                self._write(lambda chain: b"".join([chain.event(each) for each in contents]))
+                for ticket, end in accepted:
+                    ticket.last = first + end - 1
+        except AuditError as error:
+            for ticket, _ in accepted:
+                ticket.error = error
         for ticket in batch:
             ticket.done = True
 
-    def _seal(self, event: AuditEvent, ticket: _Ticket) -> bytes:
-        record = AuditRecord(
-            sequence=self._head.count + 1,
-            time=self._wall(),
-            monotonic=self._monotonic(),
-            actor=event.actor,
-            action=event.action,
-            subject=event.subject,
-            rule=event.rule,
-            outcome=event.outcome,
-            detail=event.detail,
-        )
-        sealed = self._sealer.seal(record.sequence, self._head.hash, to_bytes(record))
-        if len(sealed.raw) > layout.MAX_RECORD:
-            raise AuditError("A record is too large for the audit log.", why=event.action)
-        self._head = layout.Head(record.sequence, sealed.hash)
-        ticket.last = record.sequence
-        return sealed.raw
-
-    def _open_last(self) -> str:
-        stored = self._stored_head()
-        self._head = layout.Head(0, layout.GENESIS)
-        self._number = 0
-        torn = ""
-        paths = segment_paths(self._folder)
+    def _write(self, make: Callable[[Chain], bytes], *, wake: bool = True) -> None:
+        """Write frames and a checkpoint over them, and sync; the write lock is held."""
+        self._require_writable()
+        chain = self._chain.copy()
+        data = make(chain)
+        frame, note = chain.commit(self._signer.current)
         try:
-            self._head_file = os.open(self._folder / "head", os.O_RDWR | os.O_CREAT, 0o600)
-            if paths:
-                torn = self._continue(paths[-1], stored)
-            else:
-                self._begin_segment()
-        except layout.FormatError as error:
-            raise _tampered(paths[-1] if paths else self._folder, str(error)) from error
+            self._segment.append(data + frame)
         except OSError as error:
-            raise _unwritable(self._folder, error) from error
-        if stored and stored.count > self._head.count:
-            raise _tampered(
-                self._folder, f"{stored.count - self._head.count} record(s) at the end are missing"
-            )
-        return torn
+            raise self._fail(error) from error
+        self._chain, self._note = chain, note
+        self._head.write(note)
+        if wake:
+            self._keeper.written()
 
-    def _continue(self, path: Path, stored: layout.Head | None) -> str:
-        data = path.read_bytes()
-        header = layout.parse_header(self._master, data)
-        self._sealer = layout.Sealer(self._master, header)
-        self._number = header.number
-        self._head = layout.Head(header.first - 1, header.previous)
-        offset, torn = layout.HEADER_SIZE, ""
-        known = stored.count if stored else 0
-        while offset < len(data):
+    def _begin_segment_if_full(self) -> None:
+        if self._segment.size < SEGMENT_BYTES:
+            return
+        self._require_writable()
+        chain = self._chain.copy()
+        try:
+            segment, note = begin_segment(
+                chain, self._signer, self._folder, self._vault.owner_or_new(),
+                self.settings.recipients,
+                time=timestamp(self._wall()),
+            )  # fmt: skip
+        except OSError as error:
+            raise self._fail(error) from error
+        self._segment.close()
+        self._segment, self._chain, self._note = segment, chain, note
+        self._head.write(note)
+
+    def _require_writable(self) -> None:
+        if self._state == "blocked":
             try:
-                record = layout.parse_record(data, offset)
-                self._sealer.open(record)
-            except layout.FormatError:
-                if self._head.count < known:
-                    raise
-                torn = self._set_aside(path, data, offset)
-                break
-            if record.sequence != self._head.count + 1 or record.previous != self._head.hash:
-                raise layout.FormatError(f"record {record.sequence} does not follow the one before")
-            self._head = layout.Head(record.sequence, record.hash)
-            offset += len(record.raw)
-        self._file = path.open("ab")
-        return torn
+                self._segment.repair()
+            except OSError as error:
+                raise self._fail(error) from error
+            self._state, self._why = "ok", ""
+        if self._state != "ok":
+            raise AuditError(
+                "The audit log accepts no more records, so nothing further is done.",
+                why=f"Earlier, {self._why}.",
+                next_step="Remove the cause and restart the daemon.",
+            )
 
-    def _set_aside(self, path: Path, data: bytes, offset: int) -> str:
-        name = f"torn-{self._number:08d}-{offset}.bin"
-        (self._folder / name).write_bytes(data[offset:])
-        os.truncate(path, offset)
-        return name
-
-    def _begin_segment(self) -> None:
-        if self._file:
-            self._file.close()
-        self._number += 1
-        header = layout.new_header(
-            self._master, self._number, self._head.count + 1, self._head.hash
-        )
-        path = self._folder / f"segment-{self._number:08d}.audit"
-        # Complete before it has its name: a kill leaves no segment without a header.
-        temporary = path.with_suffix(".new")
-        temporary.write_bytes(header.raw)
-        temporary.replace(path)
-        self._file = path.open("ab")
-        os.fsync(self._file.fileno())
-        folder = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-        self._sealer = layout.Sealer(self._master, header)
-
-    def _stored_head(self) -> layout.Head | None:
-        found = []
-        try:
-            raw = (self._folder / "head").read_bytes()
-        except FileNotFoundError:
-            raw = b""
-        for source in (raw, self._keys.get(ANCHOR) or b""):
-            if source:
-                try:
-                    found.append(layout.parse_head(self._master, source))
-                except layout.FormatError as error:
-                    raise _tampered(self._folder, str(error)) from error
-        return max(found, key=lambda head: head.count, default=None)
-
-    def _save_anchor(self) -> None:
-        self._keys.put(ANCHOR, layout.pack_head(self._master, self._head))
-
-
-def _unwritable(folder: Path, error: OSError) -> AuditError:
-    return AuditError(
-        "The audit log cannot be written, so nothing further is done.",
-        why=f"{folder}: {error.strerror}.",
-        next_step="Free some disk space or make the folder writable, then restart the daemon.",
-    )
-
-
-def _tampered(place: Path, why: str) -> AuditError:
-    return AuditError(
-        "The audit log was changed from outside.",
-        why=f"{place}: {why}.",
-        next_step="Keep the folder for whoever audits this machine and move it away; "
-        "a new log then begins.",
-    )
+    def _fail(self, error: OSError) -> AuditError:
+        failure = files.unwritable(self._folder, error)
+        self._why = failure.why.rstrip(".")
+        self._state = "blocked" if error.errno in _PASSING else "failed"
+        return failure

@@ -3,13 +3,43 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
+
+from hivekeep.audit.canonical import canonical
+from hivekeep.domain.errors import AuditError
+
+MAX_CONTENT = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class DataRef:
+    """Data an action concerned: what it is, its SHA-256, and the label it carries."""
+
+    name: str
+    sha256: str = ""
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    """The model behind an action: name, SHA-256 of its file, and how it was sampled."""
+
+    name: str
+    sha256: str = ""
+    sampling: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
-    """Something to be recorded: who did what, to what, by which rule, with what outcome."""
+    """Something to be recorded: who did what, to what, why, with what outcome.
+
+    ``actor`` is who acted (an agent, a run, ``daemon``, a user); ``user``, ``job`` and ``agent``
+    say it in parts where they are known.  ``rule`` is the policy rule that decided, ``approval``
+    the exact text a person was shown when agreeing.  ``arguments`` are the action's own, or their
+    hash.  ``data`` and ``model`` name what it was done on and with.  ``result`` is what came out.
+    """
 
     actor: str
     action: str
@@ -17,6 +47,14 @@ class AuditEvent:
     rule: str = ""
     outcome: str = ""
     detail: dict[str, Any] = field(default_factory=dict)
+    user: str = ""
+    job: str = ""
+    agent: str = ""
+    arguments: dict[str, Any] = field(default_factory=dict)
+    approval: str = ""
+    data: tuple[DataRef, ...] = ()
+    model: ModelRef | None = None
+    result: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +74,90 @@ class AuditRecord:
     rule: str
     outcome: str
     detail: dict[str, Any]
+    user: str = ""
+    job: str = ""
+    agent: str = ""
+    arguments: dict[str, Any] = field(default_factory=dict)
+    approval: str = ""
+    data: tuple[DataRef, ...] = ()
+    model: ModelRef | None = None
+    result: str = ""
 
 
-def to_bytes(record: AuditRecord) -> bytes:
-    """Canonical JSON: sorted keys, no spaces, ASCII (so any file name survives)."""
-    return json.dumps(asdict(record), sort_keys=True, separators=(",", ":")).encode("ascii")
+_PLAIN = (
+    "subject", "rule", "outcome", "detail", "user", "job", "agent", "arguments", "approval",
+    "result",
+)  # fmt: skip
 
 
-def from_bytes(data: bytes) -> AuditRecord:
-    """The record that ``to_bytes`` wrote.
+def to_bytes(event: AuditEvent, *, time: float, monotonic: float) -> bytes:
+    """The content of a record: canonical JSON in which empty fields are left out.
 
-    :raises ValueError: if the data is something else.
+    :raises AuditError: if the event is too large or holds what JSON cannot.
+    """
+    said: dict[str, Any] = {
+        "action": event.action, "actor": event.actor,
+        "time": timestamp(time), "mono": int(monotonic * 1_000_000),
+    }  # fmt: skip
+    for name in _PLAIN:
+        value = getattr(event, name)
+        if value:
+            said[name] = value
+    if event.data:
+        said["data"] = [
+            _without_empty(name=item.name, sha256=item.sha256, label=item.label)
+            for item in event.data
+        ]
+    if event.model is not None:
+        model = event.model
+        said["model"] = _without_empty(
+            name=model.name, sha256=model.sha256, sampling=model.sampling
+        )
+    try:
+        content = canonical(said)
+    except (ValueError, RecursionError) as error:
+        raise AuditError(
+            "An event cannot be recorded, so it does not happen.", why=f"It holds {error}."
+        ) from error
+    if len(content) > MAX_CONTENT:
+        raise AuditError(
+            "An event is too large for the audit log, so it does not happen.",
+            why=f"'{event.action}' has {len(content)} bytes, at most {MAX_CONTENT} are possible.",
+            next_step="Record the hash of its arguments instead of the arguments.",
+        )
+    return content
+
+
+def from_bytes(sequence: int, content: bytes) -> AuditRecord:
+    """The record with this content.
+
+    :raises ValueError: if it is something else.
     """
     try:
-        return AuditRecord(**json.loads(data))
-    except TypeError as error:
-        raise ValueError(str(error)) from error
+        said = json.loads(content)
+        model = said.get("model")
+        return AuditRecord(
+            sequence=sequence,
+            time=datetime.fromisoformat(said["time"]).timestamp(),
+            monotonic=said["mono"] / 1_000_000,
+            actor=said["actor"],
+            action=said["action"],
+            data=tuple(DataRef(**item) for item in said.get("data", ())),
+            model=ModelRef(**model) if model else None,
+            **{name: said.get(name, _EMPTY.get(name, "")) for name in _PLAIN},
+        )
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"the record's content makes no sense: {error}") from error
+
+
+_EMPTY: dict[str, Any] = {"detail": {}, "arguments": {}}
+
+
+def timestamp(seconds: float) -> str:
+    """A moment after RFC 3339, in UTC and with microseconds."""
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _without_empty(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value}

@@ -246,6 +246,7 @@ class Service:
             "watches": len(parts.registry.configs),
             "engine": encode(parts.engine.status()),
             "keys": parts.keys.describe(),
+            "audit": encode(parts.audit.state),
         }
 
     def policy_view(self) -> dict[str, Any]:

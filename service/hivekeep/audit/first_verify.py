@@ -1,4 +1,4 @@
-"""The reading side: verify the whole log, and read its records.
+"""Verifies and reads a log of the first version, which a newer one continues.
 
 Responsible for naming what is wrong and where; it changes nothing.  Reading goes on after a
 problem, so that one flipped bit does not hide the next.
@@ -6,39 +6,33 @@ problem, so that one flipped bit does not hide the next.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hivekeep.audit import format as layout
-from hivekeep.audit.log import ANCHOR, MASTER, segment_paths
-from hivekeep.audit.record import AuditRecord, from_bytes
+from hivekeep.audit import first_format as layout
+from hivekeep.audit.record import AuditRecord
 from hivekeep.domain.errors import AuditError
 from hivekeep.secrets import KeyStore
+from hivekeep_verify.segment import Problem
+
+MASTER = "audit-master"
+ANCHOR = "audit-anchor"
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """Something that is not as it was written. ``offset`` is in bytes from the segment's start."""
+class FirstReport:
+    """What a log of the first version holds: so many records, the last of which has this hash."""
 
-    segment: str
-    record: int
-    offset: int
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.segment}, record {self.record}, byte {self.offset}: {self.what}"
-
-
-@dataclass(frozen=True, slots=True)
-class VerifyReport:
-    """The outcome of ``verify``. Times are seconds since the epoch, 0 in an empty log."""
-
-    ok: bool
     records: int
+    head: bytes
     problems: tuple[Problem, ...]
-    first: float
-    last: float
+
+
+def first_segment_paths(folder: Path) -> list[Path]:
+    """The segments of a log of the first version, in order."""
+    return sorted(folder.glob("segment-????????.audit"))
 
 
 class _Reader:
@@ -52,7 +46,7 @@ class _Reader:
         self._previous = layout.GENESIS
 
     def walk(self) -> Iterator[AuditRecord]:
-        for number, path in enumerate(segment_paths(self._folder), start=1):
+        for number, path in enumerate(first_segment_paths(self._folder), start=1):
             data = path.read_bytes()
             try:
                 header = layout.parse_header(self._master, data)
@@ -69,7 +63,7 @@ class _Reader:
     def _segment(
         self, path: Path, data: bytes, header: layout.SegmentHeader
     ) -> Iterator[AuditRecord]:
-        sealer = layout.Sealer(self._master, header)
+        sealer = layout.Opener(self._master, header)
         offset = layout.HEADER_SIZE
         while offset < len(data):
             try:
@@ -80,7 +74,7 @@ class _Reader:
                 return
             self._check_place(path, offset, sealed)
             try:
-                yield from_bytes(sealer.open(sealed))
+                yield _record(sealer.open(sealed))
             except (layout.FormatError, ValueError) as error:
                 self._report(path, offset, str(error))
             self.expected = sealed.sequence + 1
@@ -117,47 +111,41 @@ class _Reader:
         self.problems.append(Problem(path.name, self.expected, offset, what))
 
 
-def verify(folder: Path, keys: KeyStore) -> VerifyReport:
+def verify_first(folder: Path, keys: KeyStore) -> FirstReport:
     """Check every record, the chain, and that the log is as long as it was known to be.
 
     :raises AuditError: if it cannot be read at all.
     """
-    master = _master(keys)
-    # Read before the walk: a daemon that appends meanwhile can only make the log longer.
-    anchor, head = keys.get(ANCHOR), _read(folder / "head")
-    reader = _Reader(folder, master)
-    count, first, last = 0, 0.0, 0.0
-    for record in reader.walk():
-        count += 1
-        first, last = first or record.time, record.time
+    reader = _Reader(folder, _master(keys))
+    count = sum(1 for _ in reader.walk())
+    head, anchor = _read(folder / "head"), keys.get(ANCHOR)
     if head:
         reader.check_head(head, "head")
-    elif segment_paths(folder):
+    else:
         reader.problems.append(Problem("head", 0, 0, "the head file is missing"))
     if anchor:
         reader.check_head(anchor, "anchor in the key store")
-    return VerifyReport(not reader.problems, count, tuple(reader.problems), first, last)
+    return FirstReport(count, reader.hashes[max(reader.hashes)], tuple(reader.problems))
 
 
-def records(
-    folder: Path, keys: KeyStore, *, limit: int | None = None, action: str = ""
-) -> list[AuditRecord]:
-    """The newest ``limit`` readable records in order, of one kind of action if asked."""
-    wanted = [
-        record
-        for record in _Reader(folder, _master(keys)).walk()
-        if not action or record.action == action
-    ]
-    return wanted[-limit:] if limit else wanted
+def first_records(folder: Path, keys: KeyStore) -> list[AuditRecord]:
+    """All readable records in order."""
+    return list(_Reader(folder, _master(keys)).walk())
+
+
+def _record(content: bytes) -> AuditRecord:
+    try:
+        return AuditRecord(**json.loads(content))
+    except TypeError as error:
+        raise ValueError(str(error)) from error
 
 
 def _master(keys: KeyStore) -> bytes:
     master = keys.get(MASTER)
     if master is None:
         raise AuditError(
-            "There is no audit log to read.",
-            why="This profile has no audit key yet.",
-            next_step="The log begins with the daemon's first start.",
+            "The audit log of the first version cannot be read.",
+            why="Its key is not in the key store.",
         )
     return master
 

@@ -1,6 +1,6 @@
-"""The bytes of the audit log; docs/audit.md describes them.
+"""The bytes of the audit log's first version, which is only read any more.
 
-Responsible for layout, keys and sealing; not for files.  A record's ciphertext is bound to its
+Responsible for layout, keys and opening; not for files.  A record's ciphertext is bound to its
 segment, its number and the hash of the record before it, so none can be changed, moved or left out
 without that showing.
 """
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import struct
 from dataclasses import dataclass
 
@@ -74,14 +73,6 @@ class FormatError(Exception):
     """Bytes that are not what they should be; the message says in what way."""
 
 
-def new_header(master: bytes, number: int, first: int, previous: bytes) -> SegmentHeader:
-    """The header of a new segment."""
-    salt = os.urandom(16)
-    body = _HEADER.pack(MAGIC, number, first, previous, salt, b"")[:-32]
-    raw = body + _mac(master, b"segment header", body)
-    return SegmentHeader(number, first, previous, salt, raw)
-
-
 def parse_header(master: bytes, raw: bytes) -> SegmentHeader:
     """A segment's header.
 
@@ -98,19 +89,12 @@ def parse_header(master: bytes, raw: bytes) -> SegmentHeader:
     return SegmentHeader(number, first, previous, salt, raw)
 
 
-class Sealer:
-    """Seals and opens the records of one segment."""
+class Opener:
+    """Opens the records of one segment."""
 
     def __init__(self, master: bytes, header: SegmentHeader) -> None:
         self._header = header.raw
         self._cipher = AESGCM(_derive(master, header.salt, b"hivekeep audit segment"))
-
-    def seal(self, sequence: int, previous: bytes, plain: bytes) -> SealedRecord:
-        """Encrypt one record for its place in the chain."""
-        nonce = os.urandom(12)
-        ciphertext = self._cipher.encrypt(nonce, plain, self._bound_to(sequence, previous))
-        raw = _PREFIX.pack(_AFTER_LENGTH + len(ciphertext), sequence, previous, nonce) + ciphertext
-        return SealedRecord(sequence, previous, nonce, ciphertext, raw)
 
     def open(self, record: SealedRecord) -> bytes:
         """Decrypt and authenticate one record.
@@ -142,12 +126,6 @@ def parse_record(data: bytes, offset: int) -> SealedRecord:
         raise FormatError("the record is cut off")
     raw = data[offset:end]
     return SealedRecord(sequence, previous, nonce, raw[PREFIX_SIZE:], raw)
-
-
-def pack_head(master: bytes, head: Head) -> bytes:
-    """The head as stored, in the head file and in the key store."""
-    body = _HEAD.pack(head.count, head.hash, b"")[:-32]
-    return body + _mac(master, b"head", body)
 
 
 def parse_head(master: bytes, raw: bytes) -> Head:

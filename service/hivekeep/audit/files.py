@@ -1,0 +1,147 @@
+"""The files of a log's folder and how they are made durable.
+
+Responsible for names, syncs and the one open segment; not for what the bytes mean.  Invariant:
+after a write that failed, the segment ends where the last good write ended, or is given up.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from typing import IO
+
+from hivekeep.domain.errors import AuditError
+
+
+def segment_path(folder: Path, number: int) -> Path:
+    """Where a segment is."""
+    return folder / f"segment-{number:08d}.log"
+
+
+def lock(folder: Path) -> IO[str]:
+    """Hold the log for writing until the returned file is closed.
+
+    :raises AuditError: if another process holds it, or the folder cannot be written.
+    """
+    try:
+        for place in (folder, folder / "keys", folder / "derived"):
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        held = (folder / "lock").open("a", encoding="ascii")
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            held.close()
+            raise
+    except BlockingIOError as error:
+        raise AuditError(
+            "The audit log is in use by another process.", why=f"{folder} is locked."
+        ) from error
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    return held
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Replace a file as a whole; it is there completely or not at all.
+
+    :raises OSError: if it cannot be written.
+    """
+    temporary = path.with_name(path.name + ".new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        write_all(descriptor, data)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    temporary.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all bytes; a full disk may take only some at a time."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+class OpenSegment:
+    """The segment that is being written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        self.size = os.fstat(self._descriptor).st_size
+
+    @classmethod
+    def create(cls, path: Path, data: bytes) -> OpenSegment:
+        """A new segment that begins with ``data``; durable when this returns."""
+        write_durably(path, data)
+        return cls(path)
+
+    def append(self, data: bytes) -> None:
+        """Write and sync.
+
+        :raises OSError: if either failed; if ``repair`` then succeeds, the file is as it was.
+        """
+        write_all(self._descriptor, data)
+        os.fdatasync(self._descriptor)
+        self.size += len(data)
+
+    def repair(self) -> None:
+        """Cut off what a failed write left.
+
+        :raises OSError: if that fails, too.
+        """
+        os.ftruncate(self._descriptor, self.size)
+        os.fsync(self._descriptor)
+
+    def close(self) -> None:
+        """Release the file."""
+        os.close(self._descriptor)
+
+
+class HeadFile:
+    """The newest checkpoint, as a signed note, overwritten in place.
+
+    It is not synced: after a power cut it may lag behind the segments, never be ahead of them.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._descriptor = os.open(folder / "head", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def write(self, note: str) -> None:
+        """Note how far the log has come. A note never gets shorter, so nothing of it is left."""
+        os.pwrite(self._descriptor, note.encode(), 0)
+
+    def close(self) -> None:
+        """Release the file."""
+        os.close(self._descriptor)
+
+
+def unwritable(folder: Path, error: OSError) -> AuditError:
+    """What a failed write means for the user."""
+    return AuditError(
+        "The audit log cannot be written, so nothing further is done.",
+        why=f"{folder}: {error.strerror}.",
+        next_step="Free some disk space or make the folder writable; a restart may be needed.",
+    )
+
+
+def tampered(place: Path, why: str) -> AuditError:
+    """What a log that is not as it was written means for the user."""
+    return AuditError(
+        "The audit log was changed from outside.",
+        why=f"{place}: {why}.",
+        next_step="Keep the folder for whoever audits this machine; "
+        "'hivekeep audit anchor --begin-anew' then sets it aside and begins a new log.",
+    )

@@ -1,0 +1,85 @@
+"""Does in the background what must not hold up an append: anchors and new signing keys.
+
+Responsible for when; ``log`` knows how.  Invariant: while nothing is written it sleeps without a
+timeout, so an idle log causes no wake-ups.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from hivekeep.domain.errors import HivekeepError
+
+logger = logging.getLogger(__name__)
+_ANCHOR_RECORDS = 1_000
+
+
+class Keeper:
+    """One thread with two deadlines, counted from the first write that is not dealt with yet."""
+
+    def __init__(
+        self,
+        anchor: Callable[[], None],
+        evolve: Callable[[], None],
+        anchor_seconds: float,
+        epoch_seconds: float,
+    ) -> None:
+        self._jobs = {"anchor": anchor, "evolve": evolve}
+        self._delays = {"anchor": anchor_seconds, "evolve": epoch_seconds}
+        self._due: dict[str, float] = {}
+        self._writes = 0
+        self._stopping = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="audit-keeper", daemon=True)
+        self._thread.start()
+
+    def written(self) -> None:
+        """Something was written."""
+        with self._changed:
+            self._writes += 1
+            if len(self._due) < len(self._jobs):
+                now = time.monotonic()
+                for name, delay in self._delays.items():
+                    self._due.setdefault(name, now + delay)
+                self._changed.notify()
+            if self._writes == _ANCHOR_RECORDS:
+                self._due["anchor"] = 0.0
+                self._changed.notify()
+
+    def stop(self) -> None:
+        """End the thread; what is due is left to the caller."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                name = self._next()
+                if self._stopping:
+                    return
+                if name is None:
+                    continue
+                del self._due[name]
+                if name == "anchor":
+                    self._writes = 0
+            try:
+                self._jobs[name]()
+            except HivekeepError as error:
+                # Appends go on: the old key still signs, and the state says that this failed.
+                logger.warning("audit log: %s was not done: %s", name, error)
+
+    def _next(self) -> str | None:
+        if not self._due:
+            self._changed.wait()
+            return None
+        name = min(self._due, key=lambda each: self._due[each])
+        left = self._due[name] - time.monotonic()
+        if left > 0:
+            self._changed.wait(left)
+            return None
+        return name
