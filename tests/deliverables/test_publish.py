@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.deliverables.reports import example, failed, one_value, outcome, renamed, report, value
 
-from hivekeep.deliverables import ReportPublisher
+from hivekeep.deliverables import ChildPublisher, ReportPublisher
 from hivekeep.deliverables.data import report_json
 from hivekeep.deliverables.prose import escape, escape_line, report_markdown
 from hivekeep.domain.errors import StorageError
@@ -277,3 +277,26 @@ def test_markdown_has_no_active_character_left(text: str) -> None:
                 assert position > 0
                 assert bare[position - 1] == "\\"
     assert "\n" not in escape_line(text)
+
+
+def test_a_child_process_writes_the_same_files(tmp_path: Path) -> None:
+    here, child = tmp_path / "here", tmp_path / "child"
+    ours = ReportPublisher().prepare(example(), here)
+    theirs = ChildPublisher().prepare(example(), child)
+    assert [item["sha256"] for item in theirs] == [item["sha256"] for item in ours]
+    assert everything(child) == everything(here)
+
+
+def test_a_child_process_reports_what_it_could_not_do(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(StorageError, match="could not be written into") as caught:
+        ChildPublisher().prepare(example(), tmp_path / "taken")
+    assert caught.value.next_step == "Choose another folder for the results."
+
+
+def test_a_child_process_that_cannot_start_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.executable", "/nonexistent/python")
+    with pytest.raises(StorageError, match="could not be rendered"):
+        ChildPublisher().prepare(example(), tmp_path)

@@ -11,8 +11,8 @@ from tests.engine_store.loopback import MakeBench, make_entry
 
 from hivekeep.domain.errors import ConfigError, ModelStoreError, NotFoundError, PolicyDeniedError
 from hivekeep.engine.store import DEFAULT_MODEL, ModelState, ModelStore, load_catalog
-from hivekeep.engine.store.http import no_network
 from hivekeep.engine.store.index import index_url
+from hivekeep.engine.store.permit import no_network
 
 
 def test_the_built_in_catalog_names_three_models_with_every_fact() -> None:

@@ -124,8 +124,7 @@ def spawn_daemon(profile: Profile, *, passphrase: str | None = None) -> subproce
     profile.create()
     log = profile.logs / "daemon.log"
     offset = log.stat().st_size if log.exists() else 0
-    command = [sys.executable, "-m", "hivekeep.cli.main", "--profile", str(profile.root)]
-    command += ["daemon", "run"]
+    command = [sys.executable, "-m", "hivekeep.daemon", "--profile", str(profile.root)]
     read_end = write_end = -1
     if passphrase is not None:
         read_end, write_end = os.pipe()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from typing import Annotated
 
 import typer
@@ -33,10 +35,15 @@ def run_daemon(
     ] = None,
 ) -> None:
     """Run in the foreground until interrupted; what systemd starts."""
-    # Imported here: the daemon's parts are not needed by any other command.
-    from hivekeep.daemon.main import run
-
-    run(context.obj, passphrase_fd)
+    command = [sys.executable, "-m", "hivekeep.daemon", "--profile", str(context.obj.root)]
+    if passphrase_fd is not None:
+        command += ["--passphrase-fd", str(passphrase_fd)]
+    if os.name == "posix":
+        # In place of this process, whose command-line libraries would only take up memory.
+        if passphrase_fd is not None:
+            os.set_inheritable(passphrase_fd, True)
+        os.execv(sys.executable, command)  # noqa: S606 - our own interpreter and module
+    raise typer.Exit(subprocess.run(command, check=False).returncode)  # noqa: S603
 
 
 @app.command("start")

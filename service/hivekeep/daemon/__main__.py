@@ -1,0 +1,40 @@
+"""The daemon's own entry, without the command line: ``python -m hivekeep.daemon``.
+
+Responsible for arguments and for one line on standard error when it cannot start.  It exists
+because the command line's libraries would stay in memory for as long as the daemon runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from hivekeep.daemon.main import run
+from hivekeep.daemon.profile import Profile
+from hivekeep.domain.errors import HivekeepError
+
+
+def main() -> None:
+    """Run until told to stop; exit with the documented status."""
+    parser = argparse.ArgumentParser(prog="hivekeep-daemon", description="The Hivekeep daemon.")
+    parser.add_argument("--profile", type=Path, default=None, help="folder of the profile")
+    parser.add_argument(
+        "--passphrase-fd", type=int, default=None, help="read the key file's passphrase from here"
+    )
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        run(Profile.locate(options.profile), options.passphrase_fd)
+    except HivekeepError as error:
+        for line in (error.what, error.why, error.next_step):
+            if line:
+                sys.stderr.write(f"{line}\n")
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
