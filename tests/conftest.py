@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A loaded machine makes any example slow; what a test asserts is never its time.
+settings.register_profile("hivekeep", deadline=None)
+settings.load_profile("hivekeep")
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = Path(os.environ.get("HIVEKEEP_MODELS_DIR", Path.home() / ".cache" / "hivekeep" / "models"))

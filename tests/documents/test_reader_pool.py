@@ -258,14 +258,15 @@ def test_the_caller_never_loads_a_parser() -> None:
 
 ATTEMPTS = """
 import os, socket, sys
-from hivekeep.documents import confine
+from hivekeep.sandbox import Confinement, limits
+from hivekeep.sandbox.confine import drop_privileges, leave_network
 listener = socket.create_server(("127.0.0.1", 0))
 address = listener.getsockname()
-confine.leave_network()
-confine.limit_resources(memory=2 << 30, cpu_seconds=60)
-confine.drop_privileges()
+leave_network()
+limits.limit_resources(Confinement(memory=2 << 30, cpu_seconds=60))
+drop_privileges()
 if {hook}:
-    confine.forbid_side_effects()
+    limits.forbid_side_effects()
 def attempt(name, act):
     try:
         act()
@@ -311,8 +312,8 @@ def test_the_system_itself_refuses_too(tmp_path: Path) -> None:
     assert "write refused" in out
     assert path.read_text() == "before"
     probe = run_python(
-        "from hivekeep.documents import confine\n"
-        "confine.leave_network()\n"
+        "from hivekeep.sandbox.confine import leave_network\n"
+        "leave_network()\n"
         "print('interfaces', open('/proc/net/dev').read().count(':'))"
     )
     if not probe.strip().endswith(" 1"):

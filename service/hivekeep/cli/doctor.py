@@ -24,6 +24,7 @@ from hivekeep.daemon.wiring import open_store, policy_sources
 from hivekeep.domain.errors import HivekeepError
 from hivekeep.engine.store import DEFAULT_MODEL
 from hivekeep.policy import load_policy
+from hivekeep.sandbox import protections
 from hivekeep.secrets import needs_passphrase
 
 _INOTIFY = Path("/proc/sys/fs/inotify/max_user_watches")
@@ -76,6 +77,7 @@ def _examine(profile: Profile) -> Iterator[Finding]:
         ("keys", _keys),
         ("journal", _journal),
         ("policy", _policy),
+        ("sandbox", _sandbox),
         ("watching", _watching),
         ("daemon", _daemon),
     )
@@ -166,6 +168,17 @@ def _policy(profile: Profile) -> Finding:
     rows = load_policy(policy_sources(profile)).rows()
     stated = [row for row in rows if str(row.level) != "default"]
     return Finding("policy", "ok", f"{len(stated)} of {len(rows)} keys are set, the rest defaults")
+
+
+def _sandbox(_profile: Profile) -> Finding:
+    found = protections()
+    active = ", ".join(status.protection for status in found if status.active)
+    absent = "; ".join(
+        f"{status.protection}: {status.detail}" for status in found if not status.active
+    )
+    if absent:
+        return Finding("sandbox", "remark", f"active: {active or 'nothing'}; not {absent}")
+    return Finding("sandbox", "ok", f"active: {active}")
 
 
 def _watching(_profile: Profile) -> Finding:

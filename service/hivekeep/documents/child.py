@@ -16,7 +16,6 @@ import stat
 import warnings
 from pathlib import Path
 
-from hivekeep.documents import confine
 from hivekeep.documents.cleaning import clean, squeeze
 from hivekeep.documents.failures import Reason, display_name, failure, open_failure
 from hivekeep.documents.readers import dispatch
@@ -36,6 +35,7 @@ from hivekeep.documents.wire import (
 )
 from hivekeep.domain.documents import Block, Document
 from hivekeep.domain.errors import DocumentError
+from hivekeep.sandbox import Confinement, SandboxError, confine, limits, paths
 
 _BATCH_BLOCKS = 200
 _BATCH_CHARACTERS = 100_000
@@ -81,19 +81,27 @@ class Reporter:
         self._characters = 0
 
 
-def serve(job: Job, connection: socket.socket, host: int) -> None:
-    """Read the document of ``job`` and report over ``connection``; ``host`` is the parent."""
-    confine.die_with_parent(host)
+def serve(job: Job, connection: socket.socket, host: int, required: tuple[str, ...] = ()) -> None:
+    """Read the document of ``job`` and report over ``connection``; ``host`` is the parent.
+
+    :param required: protections without which the document must not be read.
+    """
+    limits.die_with_parent(host)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    confine.limit_resources(
-        memory=job.limits.max_memory, cpu_seconds=math.ceil(job.limits.seconds) + 2
+    keep = Confinement(
+        read=paths.worker(),
+        memory=job.limits.max_memory,
+        cpu_seconds=math.ceil(job.limits.seconds) + 2,
     )
+    limits.limit_resources(keep)
     reporter = Reporter(connection)
     name = display_name(Path(job.path).name)
     try:
-        document = _read(job, name, reporter)
+        document = _read(job, name, reporter, keep, required)
     except DocumentError as error:
         reporter.failed(error)
+    except SandboxError as error:
+        reporter.failed(failure(name, Reason.UNCONFINED, why=f"{error.what} {error.why}"))
     except MemoryError:
         reporter.failed(failure(name, Reason.MEMORY))
     except RecursionError:
@@ -105,13 +113,15 @@ def serve(job: Job, connection: socket.socket, host: int) -> None:
         reporter.done(document)
 
 
-def _read(job: Job, name: str, reporter: Reporter) -> Document:
+def _read(
+    job: Job, name: str, reporter: Reporter, keep: Confinement, required: tuple[str, ...]
+) -> Document:
     data = _load(job, name)
     digest = hashlib.sha256(data).hexdigest()
     if job.expected_sha256 and digest != job.expected_sha256:
         raise failure(name, Reason.CHANGED, why="Its content is not what was found at first.")
-    confine.drop_privileges()
-    confine.forbid_side_effects()
+    confine(keep, required=required)
+    limits.forbid_side_effects()
     warnings.simplefilter("ignore")
     draft = Draft(name, job.limits, reporter.recognize, reporter.block)
     dispatch.read(draft, Source(name, data, Path(job.path).suffix.lower()))

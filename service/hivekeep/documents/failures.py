@@ -34,6 +34,7 @@ class Reason(StrEnum):
     CRASHED = "crashed"
     MEMORY = "memory"
     NOT_A_FILE = "not_a_file"
+    UNCONFINED = "unconfined"
 
 
 _WORDS: dict[Reason, tuple[str, str]] = {
@@ -64,6 +65,10 @@ _WORDS: dict[Reason, tuple[str, str]] = {
     ),
     Reason.MEMORY: ("needs more memory than is allowed.", "Split it, or raise the memory limit."),
     Reason.NOT_A_FILE: ("is not a regular file.", "Name a file, not a folder or a device."),
+    Reason.UNCONFINED: (
+        "was not opened, because its reader could not be confined.",
+        "'hivekeep doctor' says which protections are active on this machine.",
+    ),
 }
 
 

@@ -16,8 +16,10 @@ import socket
 import sys
 from typing import Any
 
-from hivekeep.documents import child, confine
+from hivekeep.documents import child
 from hivekeep.documents.wire import decode_job
+from hivekeep.sandbox import limits, paths
+from hivekeep.sandbox.confine import leave_network
 
 _LONGEST_COMMAND = 1 << 17
 
@@ -29,9 +31,12 @@ class Host:
     child ended.
     """
 
-    def __init__(self, control: socket.socket, idle_seconds: float) -> None:
+    def __init__(
+        self, control: socket.socket, idle_seconds: float, required: tuple[str, ...] = ()
+    ) -> None:
         self._control = control
         self._idle_seconds = idle_seconds
+        self._required = required
         self._jobs: dict[int, tuple[int, int]] = {}
         self._wake, self._wake_write = os.pipe()
         for descriptor in (self._wake, self._wake_write):
@@ -79,7 +84,7 @@ class Host:
             return
         try:
             self._forget(status)
-            child.serve(decode_job(fields), socket.socket(fileno=channel), host)
+            child.serve(decode_job(fields), socket.socket(fileno=channel), host, self._required)
         finally:
             os._exit(0)
 
@@ -115,9 +120,11 @@ def _report(status: int, fields: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Run as ``python -m hivekeep.documents.host PARENT_PID IDLE_SECONDS``."""
-    confine.die_with_parent(int(sys.argv[1]))
-    confine.leave_network()
+    """Run as ``python -m hivekeep.documents.host PARENT_PID IDLE_SECONDS [REQUIRED…]``."""
+    limits.die_with_parent(int(sys.argv[1]))
+    leave_network()
+    # Looked up once here instead of in every child.
+    paths.worker()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = socket.socket(fileno=os.dup(0))
     with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a device, not a path of ours
@@ -125,7 +132,7 @@ def main() -> None:
     # Objects that never change need not be copied when the collector of a child touches them.
     gc.collect()
     gc.freeze()
-    Host(control, float(sys.argv[2])).run()
+    Host(control, float(sys.argv[2]), tuple(sys.argv[3:])).run()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,8 +77,11 @@ class Child:
 class HostClient:
     """Starts children; the host process is started lazily and replaced when it is gone."""
 
-    def __init__(self, idle_seconds: float) -> None:
+    def __init__(
+        self, idle_seconds: float, required: Callable[[], Sequence[str]] = lambda: ()
+    ) -> None:
         self._idle_seconds = idle_seconds
+        self._required = required
         self._peer: Peer | None = None
         self._lock = anyio.Lock()
 
@@ -123,7 +126,10 @@ class HostClient:
                 self._peer = None
             if self._peer is None:
                 self._peer = await start_peer(
-                    _MODULE, idle_seconds=self._idle_seconds, kind=socket.SOCK_SEQPACKET
+                    _MODULE,
+                    idle_seconds=self._idle_seconds,
+                    kind=socket.SOCK_SEQPACKET,
+                    required=self._required(),
                 )
             return self._peer
 

@@ -8,7 +8,7 @@ killed and never asked again.
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
@@ -26,8 +26,11 @@ class OcrClient:
     :param idle_seconds: how long the process may wait for work before it ends.
     """
 
-    def __init__(self, idle_seconds: float) -> None:
+    def __init__(
+        self, idle_seconds: float, required: Callable[[], Sequence[str]] = lambda: ()
+    ) -> None:
         self._idle_seconds = idle_seconds
+        self._required = required
         self._peer: Peer | None = None
         self._turn = anyio.Lock()
         self._usual_seconds = 2.0
@@ -49,7 +52,10 @@ class OcrClient:
             if self._peer is None or not self._peer.alive:
                 await self._stop()
                 self._peer = await start_peer(
-                    _MODULE, idle_seconds=self._idle_seconds, kind=socket.SOCK_STREAM
+                    _MODULE,
+                    idle_seconds=self._idle_seconds,
+                    kind=socket.SOCK_STREAM,
+                    required=self._required(),
                 )
             yield
 

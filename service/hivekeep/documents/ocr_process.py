@@ -14,7 +14,6 @@ import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
-from hivekeep.documents import confine
 from hivekeep.documents.transport import PeerGoneError, receive_frame_blocking
 from hivekeep.documents.wire import (
     Pixels,
@@ -24,6 +23,8 @@ from hivekeep.documents.wire import (
     decode_pixels,
     encode_recognized,
 )
+from hivekeep.sandbox import Confinement, confine, limits, paths
+from hivekeep.sandbox.confine import leave_network
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,15 +89,16 @@ def load_engine() -> Any:
 
 
 def main() -> None:
-    """Run as ``python -m hivekeep.documents.ocr_process PARENT_PID IDLE_SECONDS``."""
-    confine.die_with_parent(int(sys.argv[1]))
-    confine.leave_network()
-    confine.drop_privileges()
+    """Run as ``python -m hivekeep.documents.ocr_process PARENT_PID IDLE_SECONDS [REQUIRED…]``."""
+    limits.die_with_parent(int(sys.argv[1]))
+    leave_network()
+    keep = Confinement(read=paths.worker(), threads=True, memory=_MEMORY, cpu_seconds=1 << 30)
+    # Before the inference library makes its threads, which would otherwise stay unconfined.
+    confine(keep, required=tuple(sys.argv[3:]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection = socket.socket(fileno=os.dup(0))
     engine = load_engine()
-    confine.limit_resources(memory=_MEMORY, cpu_seconds=1 << 30, processes=True)
-    confine.forbid_side_effects()
+    limits.forbid_side_effects()
     while select.select([connection], [], [], float(sys.argv[2]))[0]:
         try:
             _, payload = receive_frame_blocking(connection)

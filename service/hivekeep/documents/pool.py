@@ -11,6 +11,7 @@ import itertools
 import math
 import os
 import signal
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -46,13 +47,23 @@ class ReaderPool:
 
     The processes behind it start with the first document and end after ``idle_seconds`` without
     work.  Use it as an asynchronous context manager, or call :meth:`aclose` in the end.
+
+    :param required: names the protections without which no document may be read; asked when a
+        process is started.
     """
 
-    def __init__(self, limits: ReadLimits, workers: int = 2, *, idle_seconds: float = 60.0) -> None:
+    def __init__(
+        self,
+        limits: ReadLimits,
+        workers: int = 2,
+        *,
+        idle_seconds: float = 60.0,
+        required: Callable[[], Sequence[str]] = lambda: (),
+    ) -> None:
         self._limits = limits
         self._slots = anyio.Semaphore(workers)
-        self._host = HostClient(idle_seconds)
-        self._ocr = OcrClient(idle_seconds)
+        self._host = HostClient(idle_seconds, required)
+        self._ocr = OcrClient(idle_seconds, required)
         self._ids = itertools.count(1)
 
     async def __aenter__(self) -> Self:

@@ -12,6 +12,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,8 +55,13 @@ class Peer:
             await self.process.wait()
 
 
-async def start_peer(module: str, *, idle_seconds: float, kind: socket.SocketKind) -> Peer:
-    """Run ``python -m module`` with a socket as its standard input; it ends by itself when idle."""
+async def start_peer(
+    module: str, *, idle_seconds: float, kind: socket.SocketKind, required: Sequence[str] = ()
+) -> Peer:
+    """Run ``python -m module`` with a socket as its standard input; it ends by itself when idle.
+
+    :param required: protections without which it must not work.
+    """
     ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
     ours.setblocking(False)
     environment = {key: os.environ[key] for key in _KEPT_ENVIRONMENT if key in os.environ}
@@ -67,7 +73,10 @@ async def start_peer(module: str, *, idle_seconds: float, kind: socket.SocketKin
         try:
             process = await anyio.open_process(
                 # -P: nothing may be imported from a working directory full of foreign files.
-                [sys.executable, "-P", "-m", module, str(os.getpid()), str(idle_seconds)],
+                [
+                    *(sys.executable, "-P", "-m", module, str(os.getpid()), str(idle_seconds)),
+                    *required,
+                ],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

@@ -23,6 +23,8 @@ from hivekeep.engine.worker.wire import (
     message_line,
     parse_command,
 )
+from hivekeep.sandbox import Confinement, SandboxError, confine, paths
+from hivekeep.sandbox.confine import leave_network
 
 
 def main() -> int:
@@ -37,6 +39,7 @@ def main() -> int:
 
     # Imported here: loading llama.cpp may fail, which has to be said through the protocol.
     try:
+        _confine(options.model, options.require)
         from hivekeep.engine.worker.executor import Executor
         from hivekeep.engine.worker.loop import Loop
         from hivekeep.engine.worker.scheduler import Scheduler
@@ -46,7 +49,7 @@ def main() -> int:
             options.model, slots=options.slots, context=options.context,
             threads=options.threads, batch=largest,
         )  # fmt: skip
-    except EngineError as error:
+    except (EngineError, SandboxError) as error:
         emit(Fatal(error.what, error.why, error.next_step))
         return 1
     except (ImportError, OSError) as error:
@@ -58,6 +61,24 @@ def main() -> int:
     Loop(executor, Scheduler(executor.slots, executor.context), inbox, emit).run()
     executor.close()
     return 0
+
+
+def _confine(model: Path, required: list[str]) -> None:
+    """Before the model file is parsed and before any thread exists: no network, files, programs.
+
+    :raises SandboxError: if a required protection is not to be had.
+    """
+    leave_network()
+    confine(
+        Confinement(
+            read=(*paths.worker(), str(model)),
+            threads=True,
+            # The address space holds the mapped model; its real memory was looked at before.
+            memory=1 << 44,
+            cpu_seconds=1 << 30,
+        ),
+        required=required,
+    )
 
 
 def _read(inbox: queue.SimpleQueue[GenerateRequest | Cancel | None]) -> None:
@@ -72,6 +93,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--slots", type=int, required=True)
     parser.add_argument("--context", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--require", action="append", default=[], help="a protection to insist on")
     return parser.parse_args()
 
 
