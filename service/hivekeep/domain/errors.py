@@ -23,6 +23,9 @@ class ErrorCode(StrEnum):
     DOCUMENT = "document"
     MODEL = "model"
     ENGINE = "engine"
+    TOOL = "tool"
+    BUDGET = "budget"
+    IN_DOUBT = "in_doubt"
     AUDIT = "audit"
     SECRETS = "secrets"
     JOURNAL = "journal"
@@ -133,6 +136,31 @@ class EngineError(HivekeepError):
 
     code = ErrorCode.ENGINE
     exit_status = 6
+
+
+class ToolError(HivekeepError):
+    """A tool call was not possible as asked; the agent is told and may choose another."""
+
+    code = ErrorCode.TOOL
+    exit_status = 1
+
+
+class BudgetError(HivekeepError):
+    """A run or an agent has used up what it may use; ``reason`` is a stable short name."""
+
+    code = ErrorCode.BUDGET
+    exit_status = 1
+
+    def __init__(self, what: str, *, reason: str, why: str = "", next_step: str = "") -> None:
+        super().__init__(what, why=why, next_step=next_step)
+        self.reason = reason
+
+
+class InDoubtError(HivekeepError):
+    """An effect may or may not have taken place before a crash; a person has to say."""
+
+    code = ErrorCode.IN_DOUBT
+    exit_status = 1
 
 
 class AuditError(HivekeepError):

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from hivekeep.domain.budgets import RunLimits
+
 
 class FieldType(StrEnum):
     """The types a value can have; each has one normal form (see ``domain.values``)."""
@@ -93,6 +95,24 @@ class PlanKind(StrEnum):
 
     EXTRACT = "extract"
     SUMMARIZE = "summarize"
+    ASK = "ask"
+    """A free request that a model turns into tasks; no recipe has this kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """Answer each question ``samples`` times with different seeds and take the majority."""
+
+    samples: int = 3
+    temperature: float = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class SecondLook:
+    """Have stated values judged once more, by another prompt or another ``model``."""
+
+    model: str = ""
+    instructions: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +122,7 @@ class Plan:
     ``recipe_hash`` is the SHA-256 hex digest of the recipe file, so that a changed recipe is a
     different piece of work.  ``instructions`` is the trusted prompt text.  ``context_tokens``
     bounds one prompt; ``first_look_tokens`` bounds the one that asks for everything but tables.
+    ``overview`` asks for a summary over all documents, each sentence with its sources.
     """
 
     recipe: str
@@ -119,3 +140,7 @@ class Plan:
     first_look_tokens: int = 6_000
     file_action: FileAction = FileAction()
     media_types: tuple[str, ...] = ()
+    limits: RunLimits = RunLimits()
+    vote: Vote | None = None
+    second_look: SecondLook | None = None
+    overview: bool = False

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from hivekeep.domain.fields import FieldSpec
 from hivekeep.domain.runs import AgentState, Usage
-from hivekeep.domain.values import DocumentResult
+from hivekeep.domain.values import CheckedValue, DocumentResult, Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,45 @@ class DocumentOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Where a sentence comes from: places in one document."""
+
+    path: str
+    sha256: str
+    evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One sentence of a summary over documents with what it rests on.
+
+    Without ``sources`` nothing in the documents was found to support it, and a person has to look.
+    """
+
+    text: str
+    sources: tuple[Source, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOutcome:
+    """What became of one task of a free request that is not about a single document."""
+
+    id: str
+    goal: str
+    state: AgentState
+    values: tuple[CheckedValue, ...] = ()
+    problems: tuple[str, ...] = ()
+    failure: Failure | None = None
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RunReport:
-    """Everything a deliverable says about a run. Times are timezone-aware."""
+    """Everything a deliverable says about a run. Times are timezone-aware.
+
+    ``overview`` sums up all documents; ``request`` and ``tasks`` belong to a free request;
+    ``missing`` says in plain words what the result lacks.
+    """
 
     run: str
     title: str
@@ -60,3 +97,8 @@ class RunReport:
     documents: tuple[DocumentOutcome, ...]
     usage: Usage
     program_version: str
+    overview: tuple[Statement, ...] = ()
+    request: str = ""
+    tasks: tuple[TaskOutcome, ...] = ()
+    task_fields: tuple[FieldSpec, ...] = ()
+    missing: tuple[str, ...] = ()

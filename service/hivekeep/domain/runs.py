@@ -14,6 +14,7 @@ class RunState(StrEnum):
 
     PENDING = "pending"
     RUNNING = "running"
+    PAUSED = "paused"
     FINISHED = "finished"
     CANCELLED = "cancelled"
     FAILED = "failed"
@@ -22,6 +23,11 @@ class RunState(StrEnum):
     def ended(self) -> bool:
         """Whether the run will not change any more unless it is resumed."""
         return self in (RunState.FINISHED, RunState.CANCELLED, RunState.FAILED)
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing happens until somebody asks for it."""
+        return self.ended or self is RunState.PAUSED
 
 
 class AgentState(StrEnum):
@@ -50,6 +56,19 @@ class StepKind(StrEnum):
     CHECK = "check"
     ACT = "act"
     DELIVER = "deliver"
+
+
+class AgentRole(StrEnum):
+    """What a sub-agent is there for."""
+
+    DOCUMENT = "document"
+    """It works through one document."""
+    PLANNER = "planner"
+    """It turns a free request into tasks."""
+    TASK = "task"
+    """It works on one task with tools."""
+    REDUCER = "reducer"
+    """It puts the results of several others together."""
 
 
 class TriggerKind(StrEnum):

@@ -7,8 +7,6 @@ Invariant: an agent always ends, with a result or with a failure, and never take
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections.abc import Coroutine, Iterable
 from pathlib import Path
@@ -20,6 +18,7 @@ from hivekeep.domain.actions import Action, ActionKind, Label
 from hivekeep.domain.documents import Document
 from hivekeep.domain.errors import (
     AuditError,
+    BudgetError,
     DocumentError,
     HivekeepError,
     JournalError,
@@ -27,13 +26,14 @@ from hivekeep.domain.errors import (
     StorageError,
 )
 from hivekeep.domain.fields import FileActionKind, Plan, PlanKind
-from hivekeep.domain.inference import GenerateRequest, Message
 from hivekeep.domain.report import Failure
 from hivekeep.domain.runs import AgentState, StepKind
 from hivekeep.domain.values import DocumentResult, FieldValue
 from hivekeep.journal import decode, encode
 from hivekeep.swarm.answers import parse_answer
 from hivekeep.swarm.events import AgentRecord, Kind
+from hivekeep.swarm.patterns.second_look import look_again
+from hivekeep.swarm.patterns.vote import vote
 from hivekeep.swarm.ports import Ports
 from hivekeep.swarm.prompting import (
     extraction_messages,
@@ -41,8 +41,11 @@ from hivekeep.swarm.prompting import (
     request_groups,
 )
 from hivekeep.swarm.prompting.schema import answer_schema
+from hivekeep.swarm.quarantine import Quarantine
+from hivekeep.swarm.reading import read_document
 from hivekeep.swarm.steps import RunLog, StepOutcome
 from hivekeep.swarm.summarize import summarize
+from hivekeep.swarm.thinking import Thinker
 from hivekeep.swarm.verification import check
 
 logger = logging.getLogger(__name__)
@@ -51,21 +54,34 @@ _MAX_SUMMARY_CALLS = 12
 
 
 def steps_per_document(plan: Plan) -> int:
-    """The most steps one document can take: read, model calls, check, file action."""
-    acts = 1 if plan.file_action.kind is not FileActionKind.NONE else 0
+    """The most steps one document can take; no agent's budget may be smaller than what it needs."""
+    acts = 2 if plan.file_action.kind is not FileActionKind.NONE else 0
     if plan.kind is PlanKind.SUMMARIZE:
         return 2 + _MAX_SUMMARY_CALLS + acts
-    return 3 + len(request_groups(plan)) + acts
+    looks = 1 if plan.second_look else 0
+    if plan.vote:
+        return 1 + plan.vote.samples * len(request_groups(plan)) + looks + acts
+    # Read, the questions, check, and once more what was in doubt.
+    return 4 + len(request_groups(plan)) + looks + acts
 
 
 class Agent:
     """Works through one document; ``run`` returns when the agent has ended."""
 
-    def __init__(self, record: AgentRecord, log: RunLog, ports: Ports) -> None:
+    def __init__(
+        self,
+        record: AgentRecord,
+        log: RunLog,
+        ports: Ports,
+        quarantine: Quarantine,
+        plan: Plan | None = None,
+    ) -> None:
         self._record = record
         self._log = log
         self._ports = ports
-        self._plan = log.record.request.plan
+        self._quarantine = quarantine
+        self._plan = plan or log.record.request.plan
+        self.generate = Thinker(log, ports, record.id, self._plan)
 
     async def run(self) -> None:
         """Do what is still to be done and journal how the agent ended.
@@ -77,7 +93,7 @@ class Agent:
         except (JournalError, AuditError, StorageError):
             raise
         except HivekeepError as error:
-            await self._end_failed(_failure(error))
+            await self._end_failed(failure_of(error))
         except Exception as error:
             logger.exception("agent %s failed", self._record.id)
             await self._end_failed(
@@ -97,34 +113,26 @@ class Agent:
         if self._plan.kind is PlanKind.SUMMARIZE:
             result = await summarize(self._plan, document, self.generate, _MAX_SUMMARY_CALLS)
         else:
-            result = await self._extract(document)
+            result = await self._answer(document)
         if self._plan.file_action.kind is not FileActionKind.NONE:
             await self._act(result)
         return result
 
     async def _read(self) -> Document:
-        source = self._record.input
-        path = Path(source.path)
+        return await read_document(
+            self._log, self._ports, self._quarantine, self._record.input, agent=self._record.id
+        )
 
-        async def perform() -> StepOutcome:
-            await self._ports.gate.require(
-                Action(ActionKind.READ_FILE, path=source.path, size=source.size),
-                run=self._log.record.id,
-                agent=self._record.id,
-            )
-            document = await self._ports.reader.read(path, expected_sha256=source.sha256)
-            data = json.dumps(encode(document)).encode()
-            result = {
-                "document": hashlib.sha256(data).hexdigest(),
-                "pages": document.pages,
-                "media_type": document.media_type,
-                "notes": list(document.notes),
-            }
-            return StepOutcome(result, blobs=(data,))
-
-        intent = {"path": source.path, "sha256": source.sha256}
-        done = await self._step("read", StepKind.READ, intent, perform)
-        return decode(Document, json.loads(self._log.blob(done["document"])))
+    async def _answer(self, document: Document) -> DocumentResult:
+        """What the plan asks, by the road that its recipe chose."""
+        plan = self._plan
+        if plan.vote:
+            result = await vote(plan, document, self.generate)
+        else:
+            result = await self._extract(document)
+        if plan.second_look:
+            result = await look_again(plan, document, result, self.generate)
+        return result
 
     async def _extract(self, document: Document) -> DocumentResult:
         answer: dict[str, Any] = {}
@@ -157,39 +165,6 @@ class Agent:
 
         done = await self._step(key, StepKind.CHECK, {}, perform)
         return decode(DocumentResult, done["result"])
-
-    async def generate(
-        self, key: str, messages: tuple[Message, ...], schema: dict[str, Any] | None
-    ) -> str:
-        """One model call as a durable step; the answer's text."""
-        plan = self._plan
-        prompt = json.dumps([encode(message) for message in messages])
-        prompt_hash = hashlib.sha256(prompt.encode()).hexdigest()
-
-        async def perform() -> StepOutcome:
-            request = GenerateRequest(
-                id=f"{self._record.id}/{key}",
-                run=self._log.record.id,
-                agent=self._record.id,
-                model=plan.model,
-                messages=messages,
-                schema=schema,
-                max_tokens=plan.max_tokens,
-                prefix=plan.recipe_hash,
-            )
-            finish = await self._ports.engine.complete(request)
-            await self._ports.gate.record(
-                "model.call", run=self._log.record.id, agent=self._record.id,
-                subject=plan.model, outcome=finish.reason.value, prompt_sha256=prompt_hash,
-                answer_sha256=hashlib.sha256(finish.text.encode()).hexdigest(),
-                model_sha256=self._log.record.request.model_sha256, usage=encode(finish.usage),
-            )  # fmt: skip
-            result = {"text": finish.text, "reason": finish.reason.value}
-            return StepOutcome(result, usage=finish.usage)
-
-        intent = {"prompt_sha256": prompt_hash, "model": plan.model}
-        done = await self._step(key, StepKind.GENERATE, intent, perform)
-        return str(done["text"])
 
     async def _act(self, result: DocumentResult) -> None:
         action = self._plan.file_action
@@ -260,9 +235,12 @@ def safe_folder(name: str) -> str:
     return " ".join(kept.split()).strip(". ")[:60].strip(". ") or "Unsorted"
 
 
-def _failure(error: HivekeepError) -> Failure:
+def failure_of(error: HivekeepError) -> Failure:
+    """Why an agent ended without a result, as it is journaled and shown."""
     match error:
         case DocumentError():
+            reason = error.reason
+        case BudgetError():
             reason = error.reason
         case PolicyDeniedError():
             reason = "policy_denied"

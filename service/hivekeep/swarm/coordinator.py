@@ -1,30 +1,44 @@
 """The coordinator: every run of a profile, from request to deliverable.
 
-Responsible for creating, executing, cancelling and resuming runs and for the bound on live agents;
-not for what an agent does (``swarm.agent``).  Invariant: one agent's failure never fails its run,
-and a run that was under way when the process died goes on by itself at the next start.
+Responsible for creating, pausing, cancelling, resuming and resolving runs and for the bound on live
+agents; what happens inside a run is ``swarm.execution``'s.  Invariant: one agent's failure never
+fails its run, and a run that was under way when the process died goes on by itself at the next
+start.
 """
 
 from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
 
-from hivekeep.domain.actions import Action, ActionKind
 from hivekeep.domain.errors import HivekeepError, NotFoundError, UsageError
-from hivekeep.domain.report import DocumentOutcome, RunReport
-from hivekeep.domain.runs import AgentState, RunState, StepKind
+from hivekeep.domain.runs import AgentState, RunState
+from hivekeep.domain.tasks import TaskGraph
 from hivekeep.journal import Journal, NewEvent, encode
-from hivekeep.swarm.agent import Agent, steps_per_document
-from hivekeep.swarm.events import AgentRecord, Kind, RunRecord, RunRequest, create, fold
+from hivekeep.swarm.asking import planning_tools, require_steps
+from hivekeep.swarm.events import (
+    PLAN_WAITS,
+    Kind,
+    RunRecord,
+    RunRequest,
+    StepRecord,
+    create,
+    fold,
+)
+from hivekeep.swarm.execution import Execution, Slots
+from hivekeep.swarm.planning import require_sound
 from hivekeep.swarm.ports import Limits, Ports
-from hivekeep.swarm.steps import RunLog, StepOutcome
+from hivekeep.swarm.quarantine import Quarantine
+from hivekeep.swarm.recall import recall_from
+from hivekeep.swarm.reporting import build_report
+from hivekeep.swarm.requests import require_within
+from hivekeep.swarm.steps import HAPPENED, REPEAT, RunLog
+from hivekeep.tools import Registry, standard_registry
+
+__all__ = ["Coordinator", "build_report"]
 
 logger = logging.getLogger(__name__)
 
@@ -41,21 +55,36 @@ class Coordinator:
     """Owns the records of all runs; use ``serve`` inside a task group for its lifetime.
 
     :param limits: bounds on live agents over all runs and on the steps of one run.
+    :param tools: what agents of free requests may call, as far as they are granted it.
     """
 
-    def __init__(self, journal: Journal, ports: Ports, limits: Limits) -> None:
+    def __init__(
+        self, journal: Journal, ports: Ports, limits: Limits, tools: Registry | None = None
+    ) -> None:
         self._journal = journal
         self._ports = ports
         self._limits = limits
-        self._live = anyio.CapacityLimiter(limits.agents)
+        self._tools = tools or standard_registry()
+        self._slots = Slots(limits.agents)
         self._runs: dict[str, _Live] = {}
         self._tasks: TaskGroup | None = None
         self._records = fold(list(journal.events()))
+        self.quarantine = Quarantine(journal)
 
     @property
     def records(self) -> dict[str, RunRecord]:
         """Every run by id, oldest first."""
         return self._records
+
+    @property
+    def limits(self) -> Limits:
+        """The bounds on every run."""
+        return self._limits
+
+    @property
+    def tools(self) -> Registry:
+        """The tools there are."""
+        return self._tools
 
     def record(self, run: str) -> RunRecord:
         """The run called ``run``; an unambiguous beginning of its id is enough.
@@ -82,29 +111,20 @@ class Coordinator:
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
             for record in self._records.values():
-                if not record.state.ended:
+                if not record.state.at_rest:
                     self._start(record)
             await anyio.sleep_forever()
 
     async def submit(self, request: RunRequest) -> RunRecord:
         """Journal a new run and start it; a batch that has a run already gets that one.
 
-        :raises UsageError: if it has no inputs or would need more steps than allowed.
+        :raises UsageError: if it has no inputs or asks for more than the limits allow.
         """
         if request.batch:
             for known in self._records.values():
                 if known.request.batch == request.batch:
                     return known
-        if not request.inputs:
-            raise UsageError("There is nothing to do.", why="No input file was given.")
-        steps = steps_per_document(request.plan) * len(request.inputs) + 2
-        if steps > self._limits.steps:
-            most = (self._limits.steps - 2) // steps_per_document(request.plan)
-            raise UsageError(
-                f"The run would need up to {steps} steps.",
-                why=f"{self._limits.steps} is the limit for one run.",
-                next_step=f"Give at most {most} documents at a time.",
-            )
+        require_within(request, self._limits)
         new = NewEvent(
             run=self._ports.new_id(),
             kind=Kind.RUN_CREATED,
@@ -114,17 +134,25 @@ class Coordinator:
         record = create(event)
         self._records[record.id] = record
         self._ports.observe(event)
-        await self._ports.gate.record(
-            "run.create",
-            run=record.id,
-            agent="",
-            subject=request.plan.recipe,
-            outcome="accepted",
-            inputs=len(request.inputs),
-            trigger=request.trigger.value,
-            recipe_hash=request.plan.recipe_hash,
-        )
+        await self._audit(
+            record, "create", "accepted", inputs=len(request.inputs),
+            trigger=request.trigger.value, recipe_hash=request.plan.recipe_hash,
+        )  # fmt: skip
         self._start(record)
+        return record
+
+    async def pause(self, run: str) -> RunRecord:
+        """Let a run rest: steps under way are given up, finished ones keep their results.
+
+        :raises UsageError: if nothing of it is under way.
+        """
+        record = self.record(run)
+        if record.state.at_rest:
+            raise UsageError(f"Run {record.id} is not under way ({record.state.value}).")
+        await self._stop(record)
+        if not record.state.at_rest:
+            await self._log(record).emit(Kind.RUN_PAUSED, {"for": "person"})
+            await self._audit(record, "pause", "paused")
         return record
 
     async def cancel(self, run: str) -> RunRecord:
@@ -135,39 +163,111 @@ class Coordinator:
         record = self.record(run)
         if record.state.ended:
             raise UsageError(f"Run {record.id} has already ended ({record.state.value}).")
-        if live := self._runs.get(record.id):
-            live.scope.cancel()
-            await live.ended.wait()
+        await self._stop(record)
         if record.state.ended:
             # It came to its end just before it could be stopped.
             return record
-        log = self._log(record)
-        await log.emit(Kind.RUN_CANCELLED, {})
-        await self._ports.gate.record(
-            "run.cancel", run=record.id, agent="", subject=record.id, outcome="cancelled"
-        )
+        await self._log(record).emit(Kind.RUN_CANCELLED, {})
+        await self._audit(record, "cancel", "cancelled")
         return record
 
     async def resume(self, run: str, *, retry_failed: bool = False) -> RunRecord:
-        """Go on with a cancelled or failed run, or try its failed documents again.
+        """Go on with a paused, cancelled or failed run, or try its failed agents again.
 
-        :raises UsageError: if the run is still under way, or finished and nothing is to be retried.
+        :raises UsageError: if the run is still under way, waits for its plan to be accepted, or is
+            finished and nothing is to be retried.
         """
         record = self.record(run)
         if record.id in self._runs:
             raise UsageError(f"Run {record.id} is under way.")
+        if record.paused_for == PLAN_WAITS and not record.graph_accepted:
+            raise UsageError(
+                f"Run {record.id} waits for its plan to be accepted.",
+                next_step=f"'hivekeep runs show {record.id}' shows it, "
+                f"'hivekeep runs plan {record.id} --accept' starts it.",
+            )
         failed = any(agent.state is AgentState.FAILED for agent in record.agents.values())
         if record.state is RunState.FINISHED and not (retry_failed and failed):
             raise UsageError(
                 f"Run {record.id} is finished.",
-                next_step="--retry-failed tries its failed documents again, if there are any.",
+                next_step="'hivekeep runs retry' tries its failed documents again, if there are "
+                "any; 'hivekeep runs rerun' does it anew and keeps what is still valid.",
             )
+        return await self._go_on(record, retry_failed=retry_failed)
+
+    async def accept_plan(self, run: str, graph: TaskGraph | None = None) -> RunRecord:
+        """Start a free request by its plan, or by ``graph``, which a person made of it.
+
+        :raises UsageError: if the run does not wait for that, or the graph is not sound.
+        """
+        record = self.record(run)
+        if record.paused_for != PLAN_WAITS or record.graph is None:
+            raise UsageError(f"Run {record.id} does not wait for a plan.")
+        chosen = graph or record.graph
+        inputs = len(record.request.inputs)
+        require_sound(chosen, planning_tools(self._tools), inputs)
+        require_steps(chosen, record.request.plan, inputs, self._limits.steps)
+        edited = chosen.tasks != record.graph.tasks
+        payload = {"graph": encode(chosen), "edited": edited}
+        await self._log(record).emit(Kind.PLAN_ACCEPTED, payload)
+        await self._audit(record, "plan.accept", "edited" if edited else "as proposed")
+        return await self._go_on(record)
+
+    async def resolve(self, run: str, agent: str, key: str, *, happened: bool) -> RunRecord:
+        """A person says whether the effect of a step in doubt took place; the run then goes on.
+
+        :raises UsageError: if the run is under way.
+        :raises NotFoundError: if there is no such step in doubt.
+        """
+        record = self.record(run)
+        if record.id in self._runs:
+            raise UsageError(f"Run {record.id} is under way.")
+        step = self._doubted(record, agent, key)
+        verdict = HAPPENED if happened else REPEAT
+        payload = {"key": step.key, "kind": step.kind.value, "verdict": verdict}
+        await self._log(record).emit(Kind.STEP_RESOLVED, payload, agent=agent)
+        await self._audit(record, "step.resolve", verdict, agent=agent, step=step.key)
+        return await self._go_on(record, retry_failed=True)
+
+    def _doubted(self, record: RunRecord, agent: str, key: str) -> StepRecord:
+        for owner, step in record.doubts():
+            if (owner, step.key) == (agent, key):
+                return step
+        raise NotFoundError(
+            f"Step '{key}' of '{agent or record.id}' is not in doubt.",
+            next_step=f"'hivekeep runs show {record.id}' lists the steps that are.",
+        )
+
+    async def _go_on(self, record: RunRecord, *, retry_failed: bool = False) -> RunRecord:
         await self._log(record).emit(Kind.RUN_RESUMED, {"retry_failed": retry_failed})
+        await self._audit(record, "resume", "retry" if retry_failed else "resumed")
         self._start(record)
         return record
 
+    async def _stop(self, record: RunRecord) -> None:
+        if live := self._runs.get(record.id):
+            live.scope.cancel()
+            await live.ended.wait()
+
+    async def _audit(
+        self, record: RunRecord, verb: str, outcome: str, agent: str = "", **detail: object
+    ) -> None:
+        await self._ports.gate.record(
+            f"run.{verb}",
+            run=record.id,
+            agent=agent,
+            subject=record.request.plan.recipe,
+            outcome=outcome,
+            **detail,
+        )
+
     def _log(self, record: RunRecord) -> RunLog:
-        return RunLog(record, self._journal, self._ports.observe, self._ports.monotonic)
+        previous = self._records.get(record.request.previous)
+        recall = recall_from(previous, record, self._journal) if previous else None
+        return RunLog(
+            record, self._journal, self._ports.observe, self._ports.monotonic,
+            recall=recall, most_steps=self._limits.steps,
+        )  # fmt: skip
 
     def _start(self, record: RunRecord) -> None:
         if self._tasks is None:
@@ -178,11 +278,12 @@ class Coordinator:
     async def _execute(self, record: RunRecord) -> None:
         log = self._log(record)
         live = self._runs[record.id]
+        execution = Execution(
+            log, self._ports, self._limits, self._slots, self.quarantine, self._tools
+        )
         try:
             with live.scope:
-                await log.emit(Kind.RUN_STARTED, {})
-                await self._work(record, log)
-                await self._deliver(record, log)
+                await execution.run()
         except Exception as error:  # noqa: BLE001 - one run must never end the daemon
             await self._fail(record, log, _as_hivekeep_error(error))
         finally:
@@ -198,53 +299,6 @@ class Coordinator:
             # holds the run as under way, so it goes on at the next start.
             record.state, record.error = RunState.FAILED, error.as_dict()
 
-    async def _work(self, record: RunRecord, log: RunLog) -> None:
-        async with anyio.create_task_group() as tasks:
-            for agent in record.agents.values():
-                if agent.state.ended:
-                    continue
-                await self._live.acquire_on_behalf_of(agent.id)
-                tasks.start_soon(self._run_agent, agent, log, name=agent.id)
-
-    async def _run_agent(self, agent: AgentRecord, log: RunLog) -> None:
-        try:
-            await Agent(agent, log, self._ports).run()
-        finally:
-            self._live.release_on_behalf_of(agent.id)
-
-    async def _deliver(self, record: RunRecord, log: RunLog) -> None:
-        folder = Path(record.request.output)
-        rule = await self._ports.gate.require(
-            Action(ActionKind.WRITE_FILE, path=str(folder)), run=record.id, agent=""
-        )
-        report = build_report(record, self._ports.program_version)
-
-        async def prepare() -> StepOutcome:
-            files = await anyio.to_thread.run_sync(self._ports.publisher.prepare, report, folder)
-            return StepOutcome({"files": files})
-
-        prepared = await log.step(
-            "deliver:prepare", StepKind.DELIVER, {"folder": str(folder), "rule": rule}, prepare
-        )
-        paths: list[str] = []
-        for number, item in enumerate(prepared["files"]):
-
-            async def publish(item: dict[str, Any] = item) -> StepOutcome:
-                path = await anyio.to_thread.run_sync(self._ports.publisher.publish, item)
-                await self._ports.gate.record(
-                    "file.write", run=record.id, agent="", subject=str(path), outcome="written",
-                    sha256=item.get("sha256", ""),
-                )  # fmt: skip
-                return StepOutcome({"path": str(path)})
-
-            done = await log.step(f"deliver:publish:{number}", StepKind.DELIVER, item, publish)
-            paths.append(done["path"])
-        await log.emit(Kind.RUN_FINISHED, {"deliverables": paths})
-        await self._ports.gate.record(
-            "run.finish", run=record.id, agent="", subject=record.id, outcome="finished",
-            counts=record.counts(),
-        )  # fmt: skip
-
 
 def _as_hivekeep_error(error: Exception) -> HivekeepError:
     if isinstance(error, HivekeepError):
@@ -259,45 +313,3 @@ def _as_hivekeep_error(error: Exception) -> HivekeepError:
         why=f"{type(error).__name__}: {error}.",
         next_step="'hivekeep runs resume' goes on; please report the daemon's log.",
     )
-
-
-def build_report(record: RunRecord, program_version: str) -> RunReport:
-    """The run as plain data for deliverables; the same record always gives the same report."""
-    request = record.request
-    started = record.started or record.created
-    documents = tuple(
-        DocumentOutcome(
-            path=agent.input.path,
-            sha256=agent.input.sha256,
-            size=agent.input.size,
-            state=agent.state,
-            pages=int(read["pages"]) if (read := _read_result(agent)) else 0,
-            media_type=str(read["media_type"]) if read else "",
-            result=agent.result,
-            failure=agent.failure,
-            notes=tuple(read["notes"]) if read else (),
-            usage=agent.usage,
-            seconds=agent.seconds,
-        )
-        for agent in record.agents.values()
-    )
-    return RunReport(
-        run=record.id,
-        title=request.title,
-        recipe=request.plan.recipe,
-        recipe_version=request.plan.recipe_version,
-        recipe_hash=request.plan.recipe_hash,
-        model=request.plan.model,
-        model_sha256=request.model_sha256,
-        started=datetime.fromtimestamp(started, UTC),
-        finished=datetime.fromtimestamp(max(record.last_agent_end, started), UTC),
-        fields=request.plan.fields,
-        documents=documents,
-        usage=record.usage,
-        program_version=program_version,
-    )
-
-
-def _read_result(agent: AgentRecord) -> dict[str, Any] | None:
-    step = agent.steps.get("read")
-    return step.result if step and step.done else None

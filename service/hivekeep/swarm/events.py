@@ -11,11 +11,22 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from hivekeep.domain.fields import Plan
+from hivekeep.domain.budgets import Spent
+from hivekeep.domain.fields import Plan, PlanKind
 from hivekeep.domain.report import Failure
-from hivekeep.domain.runs import AgentState, InputFile, RunState, StepKind, TriggerKind, Usage
+from hivekeep.domain.runs import (
+    AgentRole,
+    AgentState,
+    InputFile,
+    RunState,
+    StepKind,
+    TriggerKind,
+    Usage,
+)
+from hivekeep.domain.tasks import TaskGraph
 from hivekeep.domain.values import DocumentResult
 from hivekeep.journal import Event, decode
+from hivekeep.tools.spec import fingerprint
 
 
 class Kind(StrEnum):
@@ -23,19 +34,33 @@ class Kind(StrEnum):
 
     RUN_CREATED = "run.created"
     RUN_STARTED = "run.started"
+    RUN_PAUSED = "run.paused"
     RUN_FINISHED = "run.finished"
     RUN_FAILED = "run.failed"
     RUN_CANCELLED = "run.cancelled"
     RUN_RESUMED = "run.resumed"
+    PLAN_PROPOSED = "plan.proposed"
+    PLAN_ACCEPTED = "plan.accepted"
     STEP_INTENDED = "step.intended"
     STEP_DONE = "step.done"
     STEP_FAILED = "step.failed"
+    STEP_DOUBTED = "step.doubted"
+    STEP_RESOLVED = "step.resolved"
+    AGENT_SPAWNED = "agent.spawned"
     AGENT_ENDED = "agent.ended"
+
+
+PLAN_WAITS = "plan"
+"""Why a run is paused that waits for a person to accept its plan."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What was asked for; fixed in the first event of the run."""
+    """What was asked for; fixed in the first event of the run.
+
+    ``goal`` is a free request's text, ``show_plan`` whether its plan waits for a person.
+    ``previous`` is a run whose results are taken where they are still valid.
+    """
 
     plan: Plan
     inputs: tuple[InputFile, ...]
@@ -45,22 +70,35 @@ class RunRequest:
     watch: str = ""
     batch: str = ""
     model_sha256: str = ""
+    goal: str = ""
+    show_plan: bool = True
+    previous: str = ""
 
 
 @dataclass(slots=True)
 class StepRecord:
-    """One step of an agent: its kind, and its result once it is done."""
+    """One step of an agent: its kind, what was meant, and its result once it is done.
+
+    ``intents`` counts the attempts.  ``doubt`` says why nobody knows whether an effect took place;
+    ``verdict`` is what a person then said: ``happened`` or ``repeat``.
+    """
 
     key: str
     kind: StepKind
     done: bool = False
     result: dict[str, Any] | None = None
     intents: int = 1
+    intent: dict[str, Any] | None = None
+    doubt: str = ""
+    verdict: str = ""
 
 
 @dataclass(slots=True)
 class AgentRecord:
-    """One sub-agent as its events tell it. ``seconds`` is the time its finished steps took."""
+    """One sub-agent as its events tell it. ``seconds`` is the time its finished steps took.
+
+    ``task`` names the task of a free request it works on; ``result`` holds its checked values.
+    """
 
     id: str
     index: int
@@ -71,6 +109,12 @@ class AgentRecord:
     seconds: float = 0.0
     result: DocumentResult | None = None
     failure: Failure | None = None
+    role: AgentRole = AgentRole.DOCUMENT
+    parent: str = ""
+    depth: int = 0
+    task: str = ""
+    title: str = ""
+    spent: Spent = Spent()
 
 
 @dataclass(slots=True)
@@ -88,18 +132,42 @@ class RunRecord:
     steps: dict[str, StepRecord] = field(default_factory=dict)
     deliverables: tuple[str, ...] = ()
     error: dict[str, str] | None = None
+    program_version: str = ""
+    paused_for: str = ""
+    graph: TaskGraph | None = None
+    graph_accepted: bool = False
+    spent: Spent = Spent()
+    agent_ends: list[float] = field(default_factory=list)
 
     @property
     def usage(self) -> Usage:
         """Tokens over all agents."""
         return sum((agent.usage for agent in self.agents.values()), Usage())
 
+    def documents(self) -> list[AgentRecord]:
+        """The agents that work through a document each."""
+        return [agent for agent in self.agents.values() if agent.role is AgentRole.DOCUMENT]
+
     def counts(self) -> dict[str, int]:
-        """How many agents are in each state, states without agents left out."""
+        """How many agents are in each state, states without agents left out.
+
+        Planners and reducers are not counted: they stand for no input and no task.
+        """
         counts: dict[str, int] = {}
         for agent in self.agents.values():
-            counts[agent.state.value] = counts.get(agent.state.value, 0) + 1
+            if agent.role in (AgentRole.DOCUMENT, AgentRole.TASK):
+                counts[agent.state.value] = counts.get(agent.state.value, 0) + 1
         return counts
+
+    def doubts(self) -> list[tuple[str, StepRecord]]:
+        """The steps in doubt that nobody has resolved, each with its agent's id."""
+        owners = [("", self.steps), *((agent.id, agent.steps) for agent in self.agents.values())]
+        return [
+            (owner, step)
+            for owner, steps in owners
+            for step in steps.values()
+            if step.doubt and not step.verdict
+        ]
 
 
 _STATE_DURING = {
@@ -120,6 +188,9 @@ def create(event: Event) -> RunRecord:
     """The record that a ``run.created`` event begins."""
     request = decode(RunRequest, event.payload["request"])
     record = RunRecord(id=event.run, request=request, created=event.at)
+    if request.plan.kind is PlanKind.ASK:
+        # Which agents there will be is for its plan to say.
+        return record
     for index, source in enumerate(request.inputs):
         name = agent_id(event.run, index)
         record.agents[name] = AgentRecord(id=name, index=index, input=source)
@@ -131,8 +202,12 @@ def apply(record: RunRecord, event: Event) -> None:
     payload = event.payload
     match event.kind:
         case Kind.RUN_STARTED:
-            record.state = RunState.RUNNING
+            record.state, record.paused_for = RunState.RUNNING, ""
             record.started = record.started or event.at
+            record.program_version = payload.get("program_version", "")
+        case Kind.RUN_PAUSED:
+            record.state, record.paused_for = RunState.PAUSED, payload.get("for", "")
+            _rest_agents(record, AgentState.WAITING)
         case Kind.RUN_FINISHED:
             record.state, record.ended = RunState.FINISHED, event.at
             record.deliverables = tuple(payload["deliverables"])
@@ -141,14 +216,26 @@ def apply(record: RunRecord, event: Event) -> None:
             record.error = payload["error"]
         case Kind.RUN_CANCELLED:
             record.state, record.ended = RunState.CANCELLED, event.at
-            _cancel_agents(record)
+            _rest_agents(record, AgentState.CANCELLED)
         case Kind.RUN_RESUMED:
             _resume(record, retry_failed=bool(payload.get("retry_failed")))
-        case Kind.STEP_INTENDED | Kind.STEP_DONE | Kind.STEP_FAILED:
-            _apply_step(record, event)
+        case Kind.PLAN_PROPOSED | Kind.PLAN_ACCEPTED:
+            record.graph = decode(TaskGraph, payload["graph"])
+            record.graph_accepted = event.kind == Kind.PLAN_ACCEPTED
+        case Kind.AGENT_SPAWNED:
+            _spawn(record, event)
         case Kind.AGENT_ENDED:
             _end_agent(record.agents[event.agent], payload)
             record.last_agent_end = event.at
+            record.agent_ends.append(event.at)
+        case (
+            Kind.STEP_INTENDED
+            | Kind.STEP_DONE
+            | Kind.STEP_FAILED
+            | Kind.STEP_DOUBTED
+            | Kind.STEP_RESOLVED
+        ):
+            _apply_step(record, event)
 
 
 def fold(events: list[Event]) -> dict[str, RunRecord]:
@@ -165,24 +252,61 @@ def fold(events: list[Event]) -> dict[str, RunRecord]:
 def _apply_step(record: RunRecord, event: Event) -> None:
     agent = record.agents.get(event.agent)
     steps = agent.steps if agent else record.steps
-    key = event.payload["key"]
-    kind = StepKind(event.payload["kind"])
-    if event.kind == Kind.STEP_INTENDED:
-        if key in steps:
-            steps[key].intents += 1
-        else:
-            steps[key] = StepRecord(key=key, kind=kind)
-        if agent:
-            agent.state = _STATE_DURING[kind]
-        return
-    if event.kind == Kind.STEP_FAILED:
-        return
-    step = steps.setdefault(key, StepRecord(key=key, kind=kind))
-    step.done, step.result = True, event.payload["result"]
+    payload = event.payload
+    key = payload["key"]
+    kind = StepKind(payload["kind"])
+    step = steps.get(key)
+    match event.kind:
+        case Kind.STEP_INTENDED:
+            if step is None:
+                steps[key] = StepRecord(key, kind, intent=payload.get("intent"))
+            else:
+                step.intents += 1
+                step.intent, step.verdict = payload.get("intent"), ""
+            if agent:
+                agent.state = _STATE_DURING[kind]
+        case Kind.STEP_DONE:
+            if step is None:
+                step = steps[key] = StepRecord(key, kind, intent=payload.get("intent"))
+            step.done, step.result, step.doubt = True, payload["result"], ""
+            _charge(record, agent, payload)
+        case Kind.STEP_DOUBTED if step:
+            step.doubt, step.verdict = payload["why"], ""
+        case Kind.STEP_RESOLVED if step:
+            step.verdict = payload["verdict"]
+
+
+def _charge(record: RunRecord, agent: AgentRecord | None, payload: dict[str, Any]) -> None:
+    """Add what a finished step used to its agent and its run."""
+    usage = decode(Usage, payload["usage"]) if payload.get("usage") else Usage()
+    seconds = float(payload.get("seconds", 0.0))
+    spent = Spent(
+        steps=1,
+        tokens=usage.prompt + usage.completion,
+        seconds=seconds,
+        tool_calls=int(payload.get("calls", 0)),
+        bytes_written=int(payload.get("written", 0)),
+    )
+    record.spent = record.spent + spent
     if agent:
-        agent.seconds += float(event.payload.get("seconds", 0.0))
-        if usage := event.payload.get("usage"):
-            agent.usage = agent.usage + decode(Usage, usage)
+        agent.spent = agent.spent + spent
+        agent.seconds += seconds
+        agent.usage = agent.usage + usage
+
+
+def _spawn(record: RunRecord, event: Event) -> None:
+    payload = event.payload
+    source = payload.get("input")
+    record.agents[event.agent] = AgentRecord(
+        id=event.agent,
+        index=int(payload.get("index", len(record.agents))),
+        input=decode(InputFile, source) if source else InputFile("", "", 0),
+        role=AgentRole(payload["role"]),
+        parent=payload.get("parent", ""),
+        depth=int(payload.get("depth", 1)),
+        task=payload.get("task", ""),
+        title=payload.get("title", ""),
+    )
 
 
 def _end_agent(agent: AgentRecord, payload: dict[str, Any]) -> None:
@@ -191,19 +315,68 @@ def _end_agent(agent: AgentRecord, payload: dict[str, Any]) -> None:
     agent.failure = decode(Failure, payload["failure"]) if payload.get("failure") else None
 
 
-def _cancel_agents(record: RunRecord) -> None:
+def _rest_agents(record: RunRecord, state: AgentState) -> None:
     for agent in record.agents.values():
         if not agent.state.ended:
-            agent.state = AgentState.CANCELLED
+            agent.state = state
 
 
 def _resume(record: RunRecord, *, retry_failed: bool) -> None:
     record.state, record.ended, record.error = RunState.PENDING, None, None
+    record.paused_for = ""
     record.deliverables = ()
-    record.steps.clear()
+    record.steps = {key: step for key, step in record.steps.items() if not _is_outcome(key)}
+    anew = _to_begin_anew(record) if retry_failed else set()
+    # What a worker started belongs to the attempt that is given up.
+    record.agents = {k: a for k, a in record.agents.items() if a.parent not in anew}
     for agent in record.agents.values():
-        again = agent.state is AgentState.CANCELLED or (
-            retry_failed and agent.state is AgentState.FAILED
-        )
-        if again:
+        doubtful = agent.failure is not None and agent.failure.reason == "in_doubt"
+        if agent.id in anew:
+            _begin_anew(agent)
+        elif agent.state is AgentState.CANCELLED or (retry_failed and doubtful):
             agent.state, agent.failure = AgentState.WAITING, None
+
+
+def _to_begin_anew(record: RunRecord) -> set[str]:
+    """The ids of agents that failed, and of those whose results rest on theirs."""
+    failed = {
+        agent.id: agent
+        for agent in record.agents.values()
+        if agent.state is AgentState.FAILED
+        and not (agent.failure and agent.failure.reason == "in_doubt")
+        and agent.role is not AgentRole.PLANNER
+    }
+    tasks = {agent.task for agent in record.agents.values() if agent.state is AgentState.FAILED}
+    for task in record.graph.tasks if record.graph else ():
+        if tasks & set(task.after):
+            tasks.add(task.id)
+    documents = any(agent.role is AgentRole.DOCUMENT for agent in failed.values())
+    resting = {
+        agent.id
+        for agent in record.agents.values()
+        if (agent.role is AgentRole.REDUCER and documents)
+        or (agent.role is AgentRole.TASK and agent.task in tasks and agent.state is AgentState.DONE)
+    }
+    return set(failed) | resting
+
+
+def _is_outcome(key: str) -> bool:
+    """Whether a run's step depends on how its agents ended."""
+    return not key.startswith("read:")
+
+
+def _begin_anew(agent: AgentRecord) -> None:
+    """Try again what failed: what was read stays, what a model said about it does not.
+
+    A step with an effect stays as well, so that trying again does not do it twice.
+    """
+    agent.state, agent.failure, agent.result = AgentState.WAITING, None, None
+    agent.spent = Spent()
+    kept: dict[str, StepRecord] = {}
+    for key, step in agent.steps.items():
+        intent = step.intent or {}
+        if agent.role is AgentRole.DOCUMENT and step.kind in (StepKind.READ, StepKind.ACT):
+            kept[key] = step
+        elif step.done and intent.get("effect", "read") != "read":
+            kept[f"acted:{fingerprint(intent['tool'], intent['arguments'])}"] = step
+    agent.steps = kept

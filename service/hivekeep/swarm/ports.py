@@ -77,10 +77,14 @@ class FileMover(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a run may use. ``agents`` is the number alive at once, ``steps`` the total of a run."""
+    """What runs may use: ``agents`` alive at once, ``steps`` of one run, ``depth`` of agents.
+
+    An agent for a document or a task has depth 1, one that it starts has depth 2.
+    """
 
     agents: int = 300
     steps: int = 4_000
+    depth: int = 3
 
 
 @dataclass(frozen=True, slots=True)

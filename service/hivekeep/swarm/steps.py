@@ -1,7 +1,8 @@
 """Durable steps: intent journaled before, result after, and never done twice.
 
-Responsible for the one function through which every step of every agent goes.  Invariant: a step
-whose result is in the journal is not performed again, however often the process is killed.
+Responsible for the one function through which every step of every agent goes, and so for budgets
+and for steps in doubt.  Invariant: a step whose result is in the journal is not performed again,
+however often the process is killed, and an effect that may have happened is never repeated blindly.
 """
 
 from __future__ import annotations
@@ -12,22 +13,61 @@ from typing import Any
 
 import anyio
 
+from hivekeep.domain.budgets import Budget, Spent
+from hivekeep.domain.errors import BudgetError, InDoubtError
 from hivekeep.domain.runs import StepKind, Usage
 from hivekeep.journal import Event, Journal, NewEvent, encode
-from hivekeep.swarm.events import Kind, RunRecord, StepRecord, apply
+from hivekeep.swarm.events import AgentRecord, Kind, RunRecord, StepRecord, apply
+from hivekeep.tools import Happened
+
+HAPPENED, REPEAT = "happened", "repeat"
+"""What a person may say of a step in doubt."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepOutcome:
-    """What a step hands back: JSON-safe ``result``, tokens used, and blobs to keep with it."""
+    """What a step hands back: JSON-safe ``result``, what it used, and blobs to keep with it.
+
+    ``calls`` counts tool calls, ``written`` the bytes they wrote.
+    """
 
     result: dict[str, Any]
     usage: Usage | None = None
     blobs: tuple[bytes, ...] = field(default=())
+    calls: int = 0
+    written: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """How to find out after a crash whether a step's effect took place.
+
+    ``happened`` is asked with the recorded intent; ``confirmed`` makes the step's result of an
+    intent whose effect is known to have taken place.
+    """
+
+    happened: Callable[[dict[str, Any]], Awaitable[Happened]]
+    confirmed: Callable[[dict[str, Any]], dict[str, Any]]
+
+
+Recall = Callable[[AgentRecord | None, StepKind, dict[str, Any]], "Recalled | None"]
+"""Finds the result of a step that an earlier run has done in the same way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """A result from an earlier run, and that run's id."""
+
+    run: str
+    result: dict[str, Any]
 
 
 class RunLog:
-    """Journals the events of one run and folds them into its record at once."""
+    """Journals the events of one run and folds them into its record at once.
+
+    :param recall: where the results of an earlier run are taken from.
+    :param most_steps: the most steps that any run may take.
+    """
 
     def __init__(
         self,
@@ -35,11 +75,18 @@ class RunLog:
         journal: Journal,
         observe: Callable[[Event], None],
         monotonic: Callable[[], float],
+        recall: Recall | None = None,
+        most_steps: int | None = None,
     ) -> None:
         self.record = record
         self._journal = journal
         self._observe = observe
         self._monotonic = monotonic
+        self._recall = recall
+        self._open = 0
+        limits = record.request.plan.limits
+        self._of_run = limits.run.within(Budget(steps=most_steps))
+        self._of_agent = limits.agent
 
     async def emit(
         self,
@@ -75,16 +122,46 @@ class RunLog:
         perform: Callable[[], Awaitable[StepOutcome]],
         *,
         agent: str = "",
+        effect: Effect | None = None,
     ) -> dict[str, Any]:
         """Perform a step once and return its result, now or from the journal.
 
-        A step with an effect outside must make ``perform`` harmless to repeat, because a kill
-        between effect and result makes it run again with the same recorded intent.
+        A step with an effect outside either makes ``perform`` harmless to repeat, because a kill
+        between effect and result makes it run again with the same recorded intent, or says with
+        ``effect`` how to find out whether it happened.
+
+        :raises BudgetError: if the agent or the run has nothing left for another step.
+        :raises InDoubtError: if its effect may have taken place and nobody can tell.
         """
         known = self.recorded(agent, key)
         if known and known.done and known.result is not None:
             return known.result
         where = {"key": key, "kind": kind.value}
+        owner = self.record.agents.get(agent)
+        if known and effect:
+            settled = await self._settle(known, effect, where, agent)
+            if settled is not None:
+                return settled
+        if kind is not StepKind.DELIVER:
+            # What was achieved is delivered in any case.
+            self._require_budget(owner)
+        if self._recall and (found := self._recall(owner, kind, intent)):
+            payload = {**where, "intent": intent, "result": found.result, "from": found.run}
+            await self.emit(Kind.STEP_DONE, payload, agent=agent)
+            return found.result
+        self._open += 1
+        try:
+            return await self._perform(where, intent, perform, agent)
+        finally:
+            self._open -= 1
+
+    async def _perform(
+        self,
+        where: dict[str, Any],
+        intent: dict[str, Any],
+        perform: Callable[[], Awaitable[StepOutcome]],
+        agent: str,
+    ) -> dict[str, Any]:
         await self.emit(Kind.STEP_INTENDED, {**where, "intent": intent}, agent=agent)
         begun = self._monotonic()
         try:
@@ -98,5 +175,47 @@ class RunLog:
             "seconds": round(self._monotonic() - begun, 4),
             "usage": encode(outcome.usage) if outcome.usage else None,
         }
+        if outcome.calls:
+            payload |= {"calls": outcome.calls, "written": outcome.written}
         await self.emit(Kind.STEP_DONE, payload, agent=agent, blobs=outcome.blobs)
         return outcome.result
+
+    async def _settle(
+        self, known: StepRecord, effect: Effect, where: dict[str, Any], agent: str
+    ) -> dict[str, Any] | None:
+        """The result of a step that was begun before, or ``None`` if it has to be performed."""
+        intent = known.intent or {}
+        if known.verdict == REPEAT:
+            return None
+        happened = Happened.YES
+        if known.verdict != HAPPENED:
+            happened = await effect.happened(intent)
+        if happened is Happened.NO:
+            return None
+        if happened is Happened.UNKNOWN:
+            why = "It was under way when the program ended, and its traces do not tell."
+            await self.emit(Kind.STEP_DOUBTED, {**where, "why": why}, agent=agent)
+            raise InDoubtError(
+                f"Nobody can tell whether step '{known.key}' took place.",
+                why=why,
+                next_step=f"See 'hivekeep runs show {self.record.id}', look for yourself, then "
+                f"'hivekeep runs resolve {self.record.id}'.",
+            )
+        result = effect.confirmed(intent)
+        await self.emit(Kind.STEP_DONE, {**where, "result": result, "calls": 1}, agent=agent)
+        return result
+
+    def _require_budget(self, agent: AgentRecord | None) -> None:
+        # Steps under way will count as well: the total must hold, not only be noticed.
+        spent = self.record.spent + Spent(steps=self._open)
+        exhausted, whose = self._of_run.exhausted(spent), "run"
+        if not exhausted and agent is not None:
+            exhausted, whose = self._of_agent.exhausted(agent.spent), "sub-agent"
+        if exhausted:
+            resource = exhausted.replace("_", " ")
+            raise BudgetError(
+                f"The {whose} has used up its {resource}.",
+                reason=f"{whose.replace('-', '_')}_{exhausted}",
+                why="The recipe's 'limits' bound it.",
+                next_step="Raise them, then 'hivekeep runs rerun' keeps what is done.",
+            )

@@ -7,15 +7,15 @@ was left out because of that is said in the result.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Protocol
 
 from hivekeep.domain.documents import Block, Document
 from hivekeep.domain.fields import Plan
-from hivekeep.domain.inference import Message
 from hivekeep.domain.values import DocumentResult
 from hivekeep.swarm.answers import parse_answer
+from hivekeep.swarm.patterns.sampling import Generate
+from hivekeep.swarm.patterns.sources import grounded_prose
 from hivekeep.swarm.prompting import final_messages, notes_messages
 from hivekeep.swarm.prompting.budget import estimate_tokens
 from hivekeep.swarm.prompting.schema import answer_schema, object_schema
@@ -24,16 +24,6 @@ from hivekeep.swarm.verification import check
 _NOTES = "notes"
 _NOTES_SCHEMA = object_schema({_NOTES: {"type": "string", "maxLength": 900}})
 _OVERHEAD = 400
-
-
-class Generate(Protocol):
-    """One durable model call."""
-
-    def __call__(
-        self, key: str, messages: tuple[Message, ...], schema: dict[str, Any] | None
-    ) -> Awaitable[str]:
-        """The answer's text."""
-        ...
 
 
 async def summarize(
@@ -59,7 +49,7 @@ async def summarize(
         notes = await _merge(plan, notes, generate, budget)
         text = await generate("generate:answer", final_messages(plan, notes), answer_schema(plan))
     result = check(plan, document, parse_answer(text))
-    return replace(result, problems=(*result.problems, *problems))
+    return grounded_prose(document, replace(result, problems=(*result.problems, *problems)))
 
 
 async def _take_notes(

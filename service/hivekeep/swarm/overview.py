@@ -1,0 +1,95 @@
+"""A summary over all documents of a run, made by a tree of reducing agents.
+
+Responsible for running the tree: which agents there are on each level, and what is passed on if one
+of them fails; the nodes themselves are ``patterns.reduce``'s.  Invariant: a node that fails loses
+no source, its statements are passed on as they are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import partial
+
+from hivekeep.domain.documents import Document
+from hivekeep.domain.report import Statement
+from hivekeep.domain.runs import AgentRole, AgentState, StepKind
+from hivekeep.journal import decode, encode
+from hivekeep.swarm.execution import Execution
+from hivekeep.swarm.patterns.reduce import (
+    PER_NODE,
+    PER_OVERVIEW,
+    groups,
+    node_messages,
+    node_result,
+    statements_of,
+)
+from hivekeep.swarm.reporting import OVERVIEW
+from hivekeep.swarm.steps import StepOutcome
+from hivekeep.swarm.thinking import Thinker
+
+_KEY = "generate:reduce"
+
+
+async def write_overview(execution: Execution) -> None:
+    """Journal the run's overview, if at least two documents gave something to sum up."""
+    statements = _leaves(execution)
+    documents = {source.path for statement in statements for source in statement.sources}
+    if len(documents) < 2:
+        return
+    level = 0
+    while True:
+        level += 1
+        parts = groups(statements, execution.record.request.plan)
+        statements = await _level(execution, level, parts)
+        if len(parts) == 1:
+            break
+
+    async def perform() -> StepOutcome:
+        return StepOutcome({"statements": [encode(item) for item in statements[:PER_OVERVIEW]]})
+
+    await execution.log.step(OVERVIEW, StepKind.DELIVER, {"levels": level}, perform)
+
+
+def _leaves(execution: Execution) -> list[Statement]:
+    found: list[Statement] = []
+    for agent in execution.record.documents():
+        read = agent.steps.get("read")
+        if agent.state is not AgentState.DONE or agent.result is None or not (read and read.result):
+            continue
+        data = execution.log.blob(read.result["document"])
+        document = decode(Document, json.loads(data))
+        plan = execution.record.request.plan
+        found += statements_of(plan, agent.input.path, document, agent.result)
+    return found
+
+
+async def _level(
+    execution: Execution, level: int, parts: Sequence[tuple[Statement, ...]]
+) -> list[Statement]:
+    """All nodes of one level at once; their statements in order."""
+    last = len(parts) == 1
+    results: dict[int, list[Statement]] = {}
+    works = []
+    plan = execution.record.request.plan
+
+    async def think(name: str, number: int, part: tuple[Statement, ...]) -> None:
+        messages, schema = node_messages(plan, part, last=last)
+        ask = Thinker(execution.log, execution.ports, name, plan)
+        results[number] = node_result(await ask(_KEY, messages, schema), part, last=last)
+
+    for number, part in enumerate(parts):
+        name = f"{execution.record.id}.r{level}-{number + 1:02d}"
+        title = f"Summary of {len(part)} statements"
+        agent = await execution.spawn(name, AgentRole.REDUCER, title=title, index=number)
+        work = partial(think, name, number, part)
+        if agent.state is AgentState.DONE:
+            # Its answer is in the journal; only what follows from it is made again.
+            await work()
+        elif not agent.state.ended:
+            works.append((agent, partial(execution.guarded, agent, work)))
+    await execution.together(works)
+    passed: list[Statement] = []
+    for number, part in enumerate(parts):
+        passed += results.get(number, list(part[: PER_OVERVIEW if last else PER_NODE]))
+    return passed

@@ -1,0 +1,67 @@
+"""Reading one input as a durable step.
+
+Responsible for policy before, the quarantine around, and the document's blob after reading.
+Invariant: a document whose step is in the journal is never read again by its run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from hivekeep.domain.actions import Action, ActionKind
+from hivekeep.domain.documents import Document
+from hivekeep.domain.errors import DocumentError
+from hivekeep.domain.runs import InputFile, StepKind
+from hivekeep.journal import decode, encode
+from hivekeep.swarm.ports import Ports
+from hivekeep.swarm.quarantine import DEADLY, KILLS, Quarantine
+from hivekeep.swarm.steps import RunLog, StepOutcome
+
+
+async def read_document(
+    log: RunLog,
+    ports: Ports,
+    quarantine: Quarantine,
+    source: InputFile,
+    *,
+    agent: str = "",
+    key: str = "read",
+) -> Document:
+    """The blocks of ``source``, from the journal if they are there.
+
+    :raises DocumentError: if it cannot be read, or killed its reader twice.
+    :raises PolicyDeniedError: if policy forbids reading it.
+    """
+
+    async def perform() -> StepOutcome:
+        quarantine.require_clean(source.sha256, source.path)
+        action = Action(ActionKind.READ_FILE, path=source.path, size=source.size)
+        await ports.gate.require(action, run=log.record.id, agent=agent)
+        document = await _read(ports, quarantine, source)
+        data = json.dumps(encode(document)).encode()
+        result = {
+            "document": hashlib.sha256(data).hexdigest(),
+            "pages": document.pages,
+            "media_type": document.media_type,
+            "notes": list(document.notes),
+        }
+        return StepOutcome(result, blobs=(data,))
+
+    intent = {"path": source.path, "sha256": source.sha256}
+    done = await log.step(key, StepKind.READ, intent, perform, agent=agent)
+    return decode(Document, json.loads(log.blob(done["document"])))
+
+
+async def _read(ports: Ports, quarantine: Quarantine, source: InputFile) -> Document:
+    for _ in range(KILLS):
+        try:
+            return await ports.reader.read(Path(source.path), expected_sha256=source.sha256)
+        except DocumentError as error:
+            if error.reason not in DEADLY:
+                raise
+            last = error
+            # A second reader may do better: the first may have died of something else.
+            await quarantine.note(source.sha256, source.path, error)
+    raise last

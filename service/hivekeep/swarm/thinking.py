@@ -1,0 +1,74 @@
+"""One model call as a durable, audited step, whoever makes it.
+
+Responsible for what is journaled and audited around a call; prompts and what is done with the
+answer belong to the caller.  Invariant: every call of a model is in the audit log with the hashes
+of prompt and answer before its answer counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from hivekeep.domain.fields import Plan
+from hivekeep.domain.inference import GenerateRequest, Message
+from hivekeep.domain.runs import StepKind
+from hivekeep.journal import encode
+from hivekeep.swarm.patterns.sampling import GREEDY, Sampling, generate_intent
+from hivekeep.swarm.ports import Ports
+from hivekeep.swarm.steps import RunLog, StepOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Thinker:
+    """The model calls of one agent; ``agent`` is empty for the run's own."""
+
+    log: RunLog
+    ports: Ports
+    agent: str
+    plan: Plan
+
+    async def __call__(
+        self,
+        key: str,
+        messages: tuple[Message, ...],
+        schema: dict[str, Any] | None,
+        sampling: Sampling = GREEDY,
+    ) -> str:
+        """The answer's text.
+
+        :raises EngineError: if the request failed for good.
+        :raises BudgetError: if nothing is left for another step.
+        """
+        model = sampling.model or self.plan.model
+        prompt = json.dumps([encode(message) for message in messages])
+        prompt_hash = hashlib.sha256(prompt.encode()).hexdigest()
+        request = GenerateRequest(
+            id=f"{self.agent or self.log.record.id}/{key}",
+            run=self.log.record.id,
+            agent=self.agent,
+            model=model,
+            messages=messages,
+            schema=schema,
+            max_tokens=self.plan.max_tokens,
+            temperature=sampling.temperature,
+            seed=sampling.seed,
+            prefix=self.plan.recipe_hash,
+        )
+
+        async def perform() -> StepOutcome:
+            finish = await self.ports.engine.complete(request)
+            await self.ports.gate.record(
+                "model.call", run=self.log.record.id, agent=self.agent,
+                subject=model, outcome=finish.reason.value, prompt_sha256=prompt_hash,
+                answer_sha256=hashlib.sha256(finish.text.encode()).hexdigest(),
+                model_sha256=self.log.record.request.model_sha256, usage=encode(finish.usage),
+            )  # fmt: skip
+            result = {"text": finish.text, "reason": finish.reason.value}
+            return StepOutcome(result, usage=finish.usage)
+
+        intent = generate_intent(prompt_hash, model, schema, self.plan.max_tokens, sampling)
+        done = await self.log.step(key, StepKind.GENERATE, intent, perform, agent=self.agent)
+        return str(done["text"])
