@@ -10,9 +10,10 @@ import json
 import re
 from typing import Any
 
+from hivekeep.deliverables.findings import overview_json
 from hivekeep.deliverables.sheets import failure_of
 from hivekeep.domain.fields import FieldSpec
-from hivekeep.domain.report import DocumentOutcome, RunReport
+from hivekeep.domain.report import DocumentOutcome, RunReport, TaskOutcome
 from hivekeep.domain.runs import Usage
 from hivekeep.domain.values import CheckedValue, FieldValue, RowsValue
 
@@ -38,7 +39,13 @@ def report_json(report: RunReport) -> bytes:
         "usage": _usage(report.usage),
         "fields": [_field(spec) for spec in report.fields],
         "documents": [_document(outcome) for outcome in report.documents],
+        "missing": list(report.missing),
     }
+    if report.overview:
+        data["overview"] = overview_json(report.overview)
+    if report.request:
+        data["request"] = report.request
+        data["tasks"] = [_task(task) for task in report.tasks]
     text = json.dumps(data, ensure_ascii=False, indent=1)
     return (_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n").encode()
 
@@ -73,6 +80,15 @@ def _document(outcome: DocumentOutcome) -> dict[str, Any]:
         described["needs_review"] = outcome.result.needs_review
         described["problems"] = list(outcome.result.problems)
         described["values"] = {value.name: _value(value) for value in outcome.result.values}
+    return described
+
+
+def _task(task: TaskOutcome) -> dict[str, Any]:
+    described: dict[str, Any] = {"id": task.id, "goal": task.goal, "state": task.state.value}
+    if task.failure is not None:
+        described["failure"] = {"reason": task.failure.reason, "what": task.failure.line}
+    described["values"] = {value.name: _value(value) for value in task.values}
+    described["files"] = list(task.files)
     return described
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from hivekeep.deliverables.cells import label, review_reasons
+from hivekeep.deliverables.findings import NO_SOURCE, place_text, spec_of
 from hivekeep.deliverables.sheets import count_line, failure_of
 from hivekeep.deliverables.text import one_line, plain, shown_name
 from hivekeep.domain.fields import FieldSpec, FieldType
@@ -22,12 +23,17 @@ _ADDRESS = re.compile(r"(?i)\b(https?|ftp|mailto|www|javascript|data|file)([:.])
 
 def has_prose(report: RunReport) -> bool:
     """Whether a recipe's results are meant to be read as text."""
-    return any(spec.type is FieldType.PROSE for spec in report.fields)
+    return bool(report.overview or report.tasks) or any(
+        spec.type is FieldType.PROSE for spec in report.fields
+    )
 
 
 def report_markdown(report: RunReport) -> bytes:
     """All prose of a report, document by document."""
     parts = [f"# {escape_line(report.title or report.recipe)}", f"{count_line(report)}."]
+    parts.extend(_answers(report))
+    parts.extend(_overview(report))
+    parts.extend(f"> Missing: {escape_line(line)}" for line in report.missing)
     for outcome in report.documents:
         parts.append(f"## {escape_line(shown_name(outcome.path))}")
         parts.extend(_document(report.fields, outcome))
@@ -37,6 +43,45 @@ def report_markdown(report: RunReport) -> bytes:
         f"{escape_line(report.recipe_version)}, run {escape_line(report.run)}."
     )
     return ("\n\n".join(part for part in parts if part) + "\n").encode()
+
+
+def _answers(report: RunReport) -> list[str]:
+    """What the tasks of a free request gave."""
+    if not report.tasks:
+        return []
+    parts = [f"> {escape_line(report.request)}", "## Answer"]
+    for task in report.tasks:
+        if task.failure is not None:
+            parts.append(
+                f"**{escape_line(task.goal)}**\n\nNo result. {escape_line(task.failure.line)}"
+            )
+            continue
+        lines = [
+            f"- {escape_line(label(spec_of(report, value)))}: {escape_line(str(value.value))}"
+            + (" (needs review)" if value.status is ValueStatus.NEEDS_REVIEW else "")
+            for value in task.values
+            if isinstance(value, FieldValue) and value.value is not None
+        ]
+        lines += [f"- File: {escape_line(path)}" for path in task.files]
+        parts.append(f"**{escape_line(task.goal)}**\n\n" + "\n".join(lines or ["- nothing found"]))
+    return parts
+
+
+def _overview(report: RunReport) -> list[str]:
+    """The sentences over all documents, each with numbers of its sources, and these below."""
+    if not report.overview:
+        return []
+    numbers: dict[str, int] = {}
+    lines = []
+    for statement in report.overview:
+        marks = [
+            str(numbers.setdefault(place_text(source), len(numbers) + 1))
+            for source in statement.sources
+        ]
+        shown = f" ({', '.join(marks)})" if marks else f" ({NO_SOURCE})"
+        lines.append(f"- {escape_line(statement.text)}{shown}")
+    sources = [f"{number}. {escape_line(place)}" for place, number in numbers.items()]
+    return ["## Overview", "\n".join(lines), "**Sources**", "\n".join(sources)]
 
 
 def escape(text: str) -> str:

@@ -7,7 +7,6 @@ appears exactly once, in the results or among the failures.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
 from hivekeep.deliverables.cells import (
@@ -21,6 +20,8 @@ from hivekeep.deliverables.cells import (
     text_cell,
     value_cell,
 )
+from hivekeep.deliverables.findings import finding_sheets
+from hivekeep.deliverables.layout import Column, Sheet
 from hivekeep.deliverables.text import file_link, one_line, plain, sheet_name, shown_name
 from hivekeep.domain.fields import FieldSpec, FieldType
 from hivekeep.domain.report import DocumentOutcome, Failure, RunReport
@@ -38,29 +39,9 @@ _LEGEND = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column: its heading and whether long text in it is wrapped."""
-
-    heading: str
-    wide: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Sheet:
-    """One sheet: a title line, headings (none for a list of facts), and rows of cells."""
-
-    name: str
-    title: str
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    headed: bool = True
-    frozen_columns: int = 1
-
-
 def build_sheets(report: RunReport, zone: tzinfo | None) -> tuple[Sheet, ...]:
     """All sheets of a report; times are shown in ``zone``, ``None`` being the machine's own."""
-    taken: set[str] = {"results", "failures", "run"}
+    taken: set[str] = {"results", "failures", "run", "answer", "overview"}
     done = [outcome for outcome in report.documents if outcome.result is not None]
     tables = {
         spec.name: sheet_name(label(spec), taken)
@@ -72,7 +53,9 @@ def build_sheets(report: RunReport, zone: tzinfo | None) -> tuple[Sheet, ...]:
         for spec in report.fields
         if spec.type is FieldType.ROWS
     ]
-    return (_results(report, done, tables), *lines, _failures(report), _run(report, zone))
+    results = (_results(report, done, tables),) if report.documents or not report.tasks else ()
+    found = finding_sheets(report)
+    return (*found, *results, *lines, _failures(report), _run(report, zone))
 
 
 def failure_of(outcome: DocumentOutcome) -> Failure:
@@ -91,6 +74,8 @@ def count_line(report: RunReport) -> str:
     done = [outcome.result for outcome in report.documents if outcome.result is not None]
     review = sum(result.needs_review for result in done)
     parts = [_count(len(report.documents), "document"), f"{len(done) - review} ok"]
+    if report.tasks and not report.documents:
+        parts = [_count(len(report.tasks), "task")]
     if review:
         parts.append(f"{review} to review")
     if failed := len(report.documents) - len(done):
@@ -222,6 +207,10 @@ def _run(report: RunReport, zone: tzinfo | None) -> Sheet:
         ("Program", text_cell(f"Hivekeep {one_line(report.program_version)}".strip())),
     ]
     rows = [(text_cell(name), cell) for name, cell in facts]
+    rows += [
+        (text_cell("Missing"), text_cell(one_line(line, 400), Look.REVIEW, wrap=True))
+        for line in report.missing
+    ]
     rows.append((Cell(), Cell()))
     rows.append((text_cell("Colours"), Cell()))
     rows.extend((text_cell(name, look), text_cell(meaning)) for look, name, meaning in _LEGEND)

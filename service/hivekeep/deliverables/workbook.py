@@ -24,7 +24,8 @@ from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 
 from hivekeep.deliverables.cells import Cell, Look
-from hivekeep.deliverables.sheets import FIRST_ROW, Sheet
+from hivekeep.deliverables.layout import Sheet
+from hivekeep.deliverables.sheets import FIRST_ROW
 from hivekeep.deliverables.text import looks_like_formula
 
 MAX_LINKS = 65_530

@@ -11,7 +11,7 @@ from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from pathlib import PurePath
 
-from hivekeep.domain.fields import FieldType, FileActionKind
+from hivekeep.domain.fields import FieldType, FileActionKind, PlanKind
 from hivekeep.recipes.model import ColumnModel, RecipeModel
 from hivekeep.recipes.parsing import Path
 
@@ -36,6 +36,11 @@ def problems(recipe: RecipeModel) -> Iterator[Problem]:
                 yield (*path, "columns", number, "type"), "a column cannot be a table"
     yield from _checks(recipe)
     yield from _file_action(recipe)
+    if recipe.overview and not any(field.type is FieldType.PROSE for field in recipe.fields):
+        yield ("overview",), "an overview sums up prose, so a field has to be of type 'prose'"
+    if recipe.kind is PlanKind.SUMMARIZE and (recipe.vote or recipe.second_look):
+        name = "vote" if recipe.vote else "second_look"
+        yield (name,), f"'{name}' belongs to the kind 'extract'"
     known = {field.name for field in recipe.fields}
     for index, test in enumerate(recipe.test):
         for name in test.expect:

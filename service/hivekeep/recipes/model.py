@@ -7,7 +7,7 @@ fit together is checked by ``consistency``.  Invariant: an unknown key is an err
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
@@ -110,6 +110,47 @@ class FileActionModel(_Strict):
     )
 
 
+class BudgetModel(_Strict):
+    """The most that may be used; what is left out is not bounded."""
+
+    steps: int | None = Field(default=None, ge=1, description="Journaled steps.")
+    tokens: int | None = Field(default=None, ge=1, description="Tokens sent and answered.")
+    seconds: float | None = Field(default=None, gt=0, description="Seconds of work.")
+    tool_calls: int | None = Field(default=None, ge=0, description="Calls of tools.")
+    bytes_written: int | None = Field(default=None, ge=0, description="Bytes that tools write.")
+
+
+class LimitsModel(_Strict):
+    """How large a run of this recipe may be; never more than policy allows."""
+
+    agents: int | None = Field(
+        default=None, ge=1, le=300, description="The most sub-agents alive at the same time."
+    )
+    depth: int | None = Field(
+        default=None, ge=1, le=5, description="How deep sub-agents may start others."
+    )
+    run: BudgetModel = Field(default=BudgetModel(), description="What the whole run may use.")
+    agent: BudgetModel = Field(default=BudgetModel(), description="What one sub-agent may use.")
+
+
+class VoteModel(_Strict):
+    """Answer each question several times and take the majority."""
+
+    samples: int = Field(default=3, ge=2, le=9, description="How many times.")
+    temperature: float = Field(
+        default=0.6, gt=0, le=2, description="How much the samples may differ."
+    )
+
+
+class SecondLookModel(_Strict):
+    """Have stated values read once more, by another prompt or another model."""
+
+    model: str = Field(default="", description="Another model's name, if not the same one.")
+    instructions: str = Field(
+        default="", max_length=2000, description="Told to it instead of the usual words."
+    )
+
+
 class TestModel(_Strict):
     """A document and what the recipe has to find in it."""
 
@@ -128,7 +169,7 @@ class RecipeModel(_Strict):
     title: str = Field(min_length=1, max_length=120, description="The name shown to people.")
     version: NumberOrText = Field(default="1", description="Change it when the meaning changes.")
     description: str = Field(default="", max_length=2000, description="For people; not sent.")
-    kind: PlanKind = Field(
+    kind: Literal[PlanKind.EXTRACT, PlanKind.SUMMARIZE] = Field(
         default=PlanKind.EXTRACT, description="'extract' values, or 'summarize' long documents."
     )
     instructions: str = Field(
@@ -149,6 +190,13 @@ class RecipeModel(_Strict):
         "faster, and suits documents whose values stand beside labels.",
     )
     file_action: FileActionModel = FileActionModel(kind=FileActionKind.NONE)
+    limits: LimitsModel = LimitsModel()
+    vote: VoteModel | None = None
+    second_look: SecondLookModel | None = None
+    overview: bool = Field(
+        default=False,
+        description="Whether the prose of all documents is summed up, each sentence with sources.",
+    )
     test: tuple[TestModel, ...] = Field(
         default=(), max_length=100, description="Documents to test the recipe with."
     )

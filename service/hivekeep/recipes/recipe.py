@@ -19,6 +19,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from hivekeep.domain.budgets import Budget, RunLimits
 from hivekeep.domain.errors import NotFoundError, RecipeError
 from hivekeep.domain.fields import (
     FieldSpec,
@@ -26,18 +27,24 @@ from hivekeep.domain.fields import (
     FileAction,
     OrderCheck,
     Plan,
+    SecondLook,
     SumCheck,
+    Vote,
 )
 from hivekeep.recipes.consistency import problems, suggestion
 from hivekeep.recipes.model import (
+    BudgetModel,
     ChecksModel,
     ColumnModel,
     FieldModel,
     FileActionModel,
+    LimitsModel,
     OrderModel,
     RecipeModel,
+    SecondLookModel,
     SumModel,
     TestModel,
+    VoteModel,
 )
 from hivekeep.recipes.parsing import MAX_BYTES, Mark, Parsed, ParseError, parse
 
@@ -57,6 +64,11 @@ _MODELS: dict[tuple[str, ...], type[BaseModel]] = {
     ("checks", "sums"): SumModel,
     ("checks", "orders"): OrderModel,
     ("file_action",): FileActionModel,
+    ("limits",): LimitsModel,
+    ("limits", "run"): BudgetModel,
+    ("limits", "agent"): BudgetModel,
+    ("vote",): VoteModel,
+    ("second_look",): SecondLookModel,
     ("test",): TestModel,
 }
 
@@ -120,6 +132,15 @@ class Recipe:
                 str(Path(action.root).expanduser()) if action.root else "",
                 action.folder_field,
             ),
+            limits=RunLimits(
+                agents=model.limits.agents,
+                depth=model.limits.depth,
+                run=Budget(**model.limits.run.model_dump()),
+                agent=Budget(**model.limits.agent.model_dump()),
+            ),
+            vote=Vote(**model.vote.model_dump()) if model.vote else None,
+            second_look=SecondLook(**model.second_look.model_dump()) if model.second_look else None,
+            overview=model.overview,
         )
         return plan if model.model is None else replace(plan, model=model.model)
 

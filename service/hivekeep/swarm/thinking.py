@@ -37,7 +37,17 @@ class Thinker:
         schema: dict[str, Any] | None,
         sampling: Sampling = GREEDY,
     ) -> str:
-        """The answer's text.
+        """The answer's text; see ``answer``."""
+        return str((await self.answer(key, messages, schema, sampling))["text"])
+
+    async def answer(
+        self,
+        key: str,
+        messages: tuple[Message, ...],
+        schema: dict[str, Any] | None,
+        sampling: Sampling = GREEDY,
+    ) -> dict[str, Any]:
+        """The journaled answer: its ``text`` and the ``reason`` why it ended.
 
         :raises EngineError: if the request failed for good.
         :raises BudgetError: if nothing is left for another step.
@@ -70,5 +80,4 @@ class Thinker:
             return StepOutcome(result, usage=finish.usage)
 
         intent = generate_intent(prompt_hash, model, schema, self.plan.max_tokens, sampling)
-        done = await self.log.step(key, StepKind.GENERATE, intent, perform, agent=self.agent)
-        return str(done["text"])
+        return await self.log.step(key, StepKind.GENERATE, intent, perform, agent=self.agent)

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from hivekeep.deliverables.cells import Cell as SheetCell
 from hivekeep.deliverables.cells import text_cell, typed_value
-from hivekeep.deliverables.sheets import Column, Sheet
+from hivekeep.deliverables.layout import Column, Sheet
 from hivekeep.deliverables.workbook import write_workbook
 from hivekeep.domain.actions import Label
 from hivekeep.domain.fields import FieldType
