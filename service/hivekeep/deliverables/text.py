@@ -97,17 +97,23 @@ def file_link(path: str) -> str:
 def sheet_name(wanted: str, taken: set[str]) -> str:
     """A valid sheet name like ``wanted`` that is not among ``taken`` (lower case), and take it."""
     base = _SHEET_NAME_ILLEGAL.sub(" ", plain(wanted))
-    base = " ".join(base.split()).strip("'")[:MAX_SHEET_NAME].strip("' ") or "Sheet"
+    base = _fitted(" ".join(base.split()).strip("'"), MAX_SHEET_NAME).strip("' ") or "Sheet"
     name, number = base, 1
     # Excel keeps "History" for itself.
     while name.casefold() in taken or name.casefold() == "history":
         number += 1
         ending = f" {number}"
-        name = base[: MAX_SHEET_NAME - len(ending)] + ending
-    while utf16_length(name) > MAX_SHEET_NAME:
-        name = name[:-1]
+        name = _fitted(base, MAX_SHEET_NAME - len(ending)) + ending
     taken.add(name.casefold())
     return name
+
+
+def _fitted(text: str, length: int) -> str:
+    """The beginning of ``text`` that has at most ``length`` UTF-16 units, which Excel counts."""
+    text = text[:length]
+    while utf16_length(text) > length:
+        text = text[:-1]
+    return text
 
 
 def file_name(wanted: str) -> str:
