@@ -50,6 +50,8 @@ class InputMover:
                     f"'{target}' appeared meanwhile and is another file.",
                     next_step="Nothing was changed; resume the run to choose another name.",
                 )
+            # A kill between the two names of a copy leaves the hidden one.
+            Path(prepared["partial"]).unlink(missing_ok=True)
             moved = prepared["kind"] == FileActionKind.MOVE and source.exists()
             if moved and file_sha256(source)[0] == prepared["sha256"]:
                 source.unlink()
@@ -77,4 +79,3 @@ class InputMover:
             os.close(descriptor)
         # link fails if the target exists, which rename would silently replace.
         os.link(partial, target)
-        partial.unlink()
