@@ -23,6 +23,8 @@ COMMANDS = [
     ["runs", "list"], ["runs", "show"], ["runs", "cancel"], ["runs", "resume"],
     ["models", "list"], ["models", "pull"], ["models", "verify"], ["models", "remove"],
     ["audit", "show"], ["audit", "verify"], ["policy", "show"], ["doctor"], ["demo"],
+    ["approvals", "list"], ["approvals", "show"], ["approvals", "approve"], ["approvals", "deny"],
+    ["approvals", "grants"], ["approvals", "revoke"],
     ["recipes", "new"], ["recipes", "validate"], ["recipes", "test"], ["recipes", "list"],
 ]  # fmt: skip
 

@@ -14,7 +14,18 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from hivekeep import __version__
-from hivekeep.cli import audit, daemon, demo, doctor, models, policy, recipes, runs, watch
+from hivekeep.cli import (
+    approvals,
+    audit,
+    daemon,
+    demo,
+    doctor,
+    models,
+    policy,
+    recipes,
+    runs,
+    watch,
+)
 from hivekeep.cli.output import EXIT_CODES, print_error, stderr
 from hivekeep.daemon.profile import Profile
 from hivekeep.domain.errors import HivekeepError, UsageError
@@ -33,6 +44,7 @@ app = typer.Typer(
 app.command("run")(runs.run)
 app.add_typer(runs.app, name="runs")
 app.add_typer(watch.app, name="watch")
+app.add_typer(approvals.app, name="approvals")
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(models.app, name="models")
 app.add_typer(daemon.app, name="daemon")

@@ -24,6 +24,7 @@ _STATUS = {
     ErrorCode.RECIPE: 422,
     ErrorCode.CONFIG: 422,
     ErrorCode.NOT_FOUND: 404,
+    ErrorCode.APPROVAL: 409,
     ErrorCode.POLICY: 403,
     ErrorCode.POLICY_INVALID: 403,
     ErrorCode.MODEL: 409,

@@ -12,10 +12,15 @@ from typing import Any
 import anyio
 
 from hivekeep.audit import AuditEvent, AuditLog
+from hivekeep.daemon.asking import Asking
+from hivekeep.daemon.pause import Pause
 from hivekeep.daemon.wiring import resolved
-from hivekeep.domain.actions import Action
+from hivekeep.domain.actions import Action, Effect
+from hivekeep.domain.approvals import Passage, Preview
 from hivekeep.domain.errors import PolicyDeniedError
 from hivekeep.policy import PolicyHolder
+
+_OUTCOMES = {Effect.ALLOW: "allowed", Effect.ASK: "asked", Effect.DENY: "denied"}
 
 
 def _resolve(action: Action) -> Action:
@@ -29,13 +34,29 @@ class PolicyGate:
 
     policy: PolicyHolder
     audit: AuditLog
+    asking: Asking | None = None
+    pause: Pause | None = None
 
-    async def require(self, action: Action, *, run: str = "", agent: str = "") -> str:
+    async def require(
+        self,
+        action: Action,
+        *,
+        run: str = "",
+        agent: str = "",
+        preview: Preview | None = None,
+        passages: tuple[Passage, ...] = (),
+    ) -> str:
         """Decide, record, and return the id of the rule that allowed the action.
 
-        :raises PolicyDeniedError: if policy forbids it; the denial is recorded too.
+        What a run wants to do waits while there is a pause.  Where policy asks, this waits for a
+        person.  ``preview`` and ``passages`` are what the person sees; without them they are looked
+        up.
+
+        :raises PolicyDeniedError: if policy or a person forbids it; the denial is recorded too.
         :raises AuditError: if the decision cannot be recorded; then nothing may happen.
         """
+        if run and self.pause is not None:
+            await self.pause.passed()
         action = await anyio.to_thread.run_sync(_resolve, action)
         policy = self.policy.current()
         decision = policy.decide(action)
@@ -45,11 +66,15 @@ class PolicyGate:
             run=run,
             agent=agent,
             subject=subject,
-            outcome="allowed" if decision.allowed else "denied",
+            outcome=_OUTCOMES[decision.effect],
             rule=decision.rule,
             source=decision.source,
             label=action.label.value,
         )
+        if decision.effect is Effect.ASK and self.asking is not None:
+            return await self.asking.require(
+                action, decision, run=run, agent=agent, preview=preview, passages=passages
+            )
         if not decision.allowed:
             raise PolicyDeniedError(
                 decision.reason,

@@ -19,14 +19,22 @@ from functools import partial
 from pathlib import Path
 
 import anyio
+from fastapi import FastAPI
 
 from hivekeep import __version__
 from hivekeep.audit import AuditEvent, AuditLog
 from hivekeep.daemon.api import create_api
+from hivekeep.daemon.approvals_api import ApprovalVerbs, add_approval_routes
+from hivekeep.daemon.asking import Asking
 from hivekeep.daemon.bookkeeping import Bookkeeper
 from hivekeep.daemon.changes import Changes
+from hivekeep.daemon.corrections import Corrections
+from hivekeep.daemon.desktop import Desktop
+from hivekeep.daemon.desktop_api import add_desktop_routes
 from hivekeep.daemon.gate import PolicyGate
 from hivekeep.daemon.mover import InputMover
+from hivekeep.daemon.overview import Glance
+from hivekeep.daemon.pause import Pause
 from hivekeep.daemon.profile import Profile
 from hivekeep.daemon.server import ApiServer, bind
 from hivekeep.daemon.service import Parts, Service
@@ -39,10 +47,11 @@ from hivekeep.domain.errors import DaemonError, HivekeepError
 from hivekeep.engine.local import LocalEngine
 from hivekeep.engine.store import ModelStore
 from hivekeep.journal import Event, Journal, journal_key
-from hivekeep.policy import PolicyHolder
+from hivekeep.policy import InvalidPolicy, PolicyHolder
 from hivekeep.recipes import find_recipe
 from hivekeep.secrets import KeyStore, Passphrase, open_key_store
 from hivekeep.swarm.coordinator import Coordinator
+from hivekeep.swarm.events import RunRecord
 from hivekeep.swarm.ports import Limits, Ports
 from hivekeep.triggers import Batch, Inventory, WatchService
 
@@ -121,7 +130,15 @@ class _Daemon:
         self._profile, self._keys, self._audit = profile, keys, audit
         self._journal, self._inventory = journal, inventory
         self._changes = Changes()
-        self._gate = PolicyGate(PolicyHolder(policy_sources(profile)), audit)
+        self._records: dict[str, RunRecord] = {}
+        self._asking = Asking(
+            journal, audit, clock=time.time, new_id=_new_approval_id, changed=self._changes.notify,
+            record_of=self._record_of,
+        )  # fmt: skip
+        self._pause = Pause(profile.root / "pause.json", clock=time.time)
+        self._gate = PolicyGate(
+            PolicyHolder(policy_sources(profile)), audit, self._asking, self._pause
+        )
         self._store = open_store(profile)
         self._stopping = anyio.Event()
         self._service: Service | None = None
@@ -133,7 +150,8 @@ class _Daemon:
         engine = LocalEngine(StoreFiles(self._store), on_change=self._changes.notify)
         async with engine, ReaderPool(ReadLimits()) as readers:
             coordinator = self._coordinator(engine, readers)
-            self._bookkeeper = Bookkeeper(self._inventory, coordinator.records)
+            self._records = coordinator.records
+            self._bookkeeper = Bookkeeper(self._inventory, self._records)
             watching = WatchService(
                 self._inventory,
                 self._on_batch,
@@ -151,12 +169,16 @@ class _Daemon:
             )  # fmt: skip
             for config in registry.configs:
                 await watching.add(config)
-            server = ApiServer(create_api(self._service))
+            api = create_api(self._service)
+            add_approval_routes(api, ApprovalVerbs(self._asking.desk, self._service))
+            self._add_desktop(api, coordinator, readers)
+            server = ApiServer(api)
             await self._note("daemon.start")
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(coordinator.serve)
                 tasks.start_soon(self._bookkeeper.run)
                 tasks.start_soon(watching.run)
+                tasks.start_soon(self._asking.serve)
                 tasks.start_soon(server.run_on, listener)
                 tasks.start_soon(self._stop_on_signal)
                 logger.info("ready: profile %s, process %d", self._profile.root, os.getpid())
@@ -181,6 +203,27 @@ class _Daemon:
         agents = self._gate.policy.current().settings.runs.max_agents
         return Coordinator(self._journal, ports, Limits(agents=max(agents, 1)))
 
+    def _add_desktop(self, api: FastAPI, coordinator: Coordinator, readers: ReaderPool) -> None:
+        assert self._service is not None
+        desktop = Desktop(
+            profile=self._profile, gate=self._gate, coordinator=coordinator, readers=readers,
+            journal=self._journal, corrections=Corrections(self._journal, self._audit),
+            store=self._store, start_run=self._service.start_run,
+        )  # fmt: skip
+        glance = Glance(
+            lambda: self._records, self._asking.desk, self._pause, self._problems, time.time
+        )
+        add_desktop_routes(api, desktop, glance, self._pause, self._changes)
+
+    def _problems(self) -> list[dict[str, str]]:
+        policy = self._gate.policy.current()
+        if isinstance(policy, InvalidPolicy):
+            return [{"code": "policy", "text": str(policy.problem)}]
+        return []
+
+    def _record_of(self, run: str) -> RunRecord | None:
+        return self._records.get(run)
+
     def _registry(self) -> WatchRegistry:
         """The watched folders, with the hashes their recipes have now."""
         registry = WatchRegistry(self._profile.watches)
@@ -199,6 +242,7 @@ class _Daemon:
     def _observe(self, event: Event) -> None:
         if self._bookkeeper is not None:
             self._bookkeeper.observe(event)
+        self._asking.observe(event)
         self._changes.notify()
 
     async def _on_batch(self, batch: Batch) -> None:
@@ -213,6 +257,11 @@ class _Daemon:
     async def _note(self, action: str) -> None:
         event = AuditEvent("daemon", action, subject=__version__, outcome="done")
         await anyio.to_thread.run_sync(self._audit.append, event)
+
+
+def _new_approval_id() -> str:
+    """Short enough to type."""
+    return f"a{uuid.uuid4().hex[:8]}"
 
 
 def _new_run_id() -> str:

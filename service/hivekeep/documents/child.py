@@ -14,12 +14,15 @@ import signal
 import socket
 import stat
 import warnings
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from hivekeep.documents.cleaning import clean, squeeze
 from hivekeep.documents.failures import Reason, display_name, failure, open_failure
 from hivekeep.documents.readers import dispatch
 from hivekeep.documents.readers.draft import Draft, Source
+from hivekeep.documents.readers.drawing import draw_page
 from hivekeep.documents.transport import receive_frame_blocking
 from hivekeep.documents.wire import (
     Frame,
@@ -62,6 +65,10 @@ class Reporter:
         self._flush()
         self._connection.sendall(encode_done(document))
 
+    def drawn(self, pixels: Pixels) -> None:
+        """Finish with the picture of a page."""
+        self._connection.sendall(encode_pixels(pixels, Frame.DRAWN))
+
     def failed(self, error: DocumentError) -> None:
         """Finish with a reason."""
         self._connection.sendall(encode_failure(error))
@@ -97,7 +104,8 @@ def serve(job: Job, connection: socket.socket, host: int, required: tuple[str, .
     reporter = Reporter(connection)
     name = display_name(Path(job.path).name)
     try:
-        document = _read(job, name, reporter, keep, required)
+        work = _draw if job.page else _read
+        finish = work(job, name, reporter, partial(_confine, keep, required))
     except DocumentError as error:
         reporter.failed(error)
     except SandboxError as error:
@@ -110,24 +118,43 @@ def serve(job: Job, connection: socket.socket, host: int, required: tuple[str, .
         said = squeeze(clean(f"{type(error).__name__}: {error}").text)[:200]
         reporter.failed(failure(name, Reason.DAMAGED, why=f"Its reader says: {said}"))
     else:
-        reporter.done(document)
+        finish()
 
 
-def _read(
-    job: Job, name: str, reporter: Reporter, keep: Confinement, required: tuple[str, ...]
-) -> Document:
+def _confine(keep: Confinement, required: tuple[str, ...]) -> None:
+    confine(keep, required=required)
+    limits.forbid_side_effects()
+    warnings.simplefilter("ignore")
+
+
+def _draw(
+    job: Job, name: str, reporter: Reporter, confined: Callable[[], None]
+) -> Callable[[], None]:
+    data, _ = _load_checked(job, name)
+    confined()
+    source = Source(name, data, Path(job.path).suffix.lower())
+    return partial(reporter.drawn, draw_page(source, job.page))
+
+
+def _load_checked(job: Job, name: str) -> tuple[bytes, str]:
+    """The file's bytes and their hash, if they are what was found at first."""
     data = _load(job, name)
     digest = hashlib.sha256(data).hexdigest()
     if job.expected_sha256 and digest != job.expected_sha256:
         raise failure(name, Reason.CHANGED, why="Its content is not what was found at first.")
-    confine(keep, required=required)
-    limits.forbid_side_effects()
-    warnings.simplefilter("ignore")
+    return data, digest
+
+
+def _read(
+    job: Job, name: str, reporter: Reporter, confined: Callable[[], None]
+) -> Callable[[], None]:
+    data, digest = _load_checked(job, name)
+    confined()
     draft = Draft(name, job.limits, reporter.recognize, reporter.block)
     dispatch.read(draft, Source(name, data, Path(job.path).suffix.lower()))
     if not draft.blocks:
         raise failure(name, Reason.NO_TEXT, why=" ".join(draft.notes[:3]))
-    return Document(
+    document = Document(
         name=name,
         media_type=draft.media_type,
         sha256=digest,
@@ -137,6 +164,7 @@ def _read(
         notes=draft.notes,
         metadata=draft.metadata,
     )
+    return partial(reporter.done, document)
 
 
 def _load(job: Job, name: str) -> bytes:

@@ -28,11 +28,13 @@ from hivekeep.documents.wire import (
     MOST_BLOCKS,
     Frame,
     Job,
+    Pixels,
     Recognized,
     WireError,
     decode_blocks,
     decode_done,
     decode_failure,
+    decode_pixels,
     encode_recognized,
 )
 from hivekeep.domain.documents import Block, Document, ReadLimits
@@ -99,9 +101,12 @@ class ReaderPool:
             for _ in range(_HOST_ATTEMPTS):
                 job = self._job(path, expected_sha256)
                 try:
-                    return await self._attempt(job, name)
+                    read = await self._attempt(job, name)
                 except PeerGoneError:
                     continue
+                if isinstance(read, Document):
+                    return read
+                raise failure(name, Reason.CRASHED, why="Its reader process drew instead.")
         raise failure(
             name,
             Reason.CRASHED,
@@ -109,10 +114,28 @@ class ReaderPool:
             next_step="Run 'hivekeep doctor' to see whether the installation is complete.",
         )
 
+    async def draw(self, path: Path, page: int, *, expected_sha256: str = "") -> Pixels:
+        """One page (from 1) as pixels, drawn in a reader process like any other reading.
+
+        :raises DocumentError: if it cannot be drawn, or has changed since it was read.
+        """
+        name = display_name(path.name)
+        async with self._slots:
+            for _ in range(_HOST_ATTEMPTS):
+                job = replace(self._job(path, expected_sha256), page=page)
+                try:
+                    drawn = await self._attempt(job, name)
+                except PeerGoneError:
+                    continue
+                if isinstance(drawn, Pixels):
+                    return drawn
+                break
+        raise failure(name, Reason.CRASHED, why="Its page could not be drawn.")
+
     def _job(self, path: Path, expected_sha256: str) -> Job:
         return Job(next(self._ids), os.fspath(path.absolute()), expected_sha256, self._limits)
 
-    async def _attempt(self, job: Job, name: str) -> Document:
+    async def _attempt(self, job: Job, name: str) -> Document | Pixels:
         """:raises PeerGoneError: if not this document but the host is to blame."""
         child = await self._host.start(job)
         try:
@@ -131,7 +154,9 @@ class ReaderPool:
             name, Reason.TOO_SLOW, why=f"It was stopped after {job.limits.seconds:g} seconds."
         )
 
-    async def _converse(self, child: Child, name: str, scope: anyio.CancelScope) -> Document:
+    async def _converse(
+        self, child: Child, name: str, scope: anyio.CancelScope
+    ) -> Document | Pixels:
         blocks: list[Block] = []
         characters = 0
         while True:
@@ -146,6 +171,8 @@ class ReaderPool:
                 return replace(decode_done(payload, tuple(blocks)), name=name)
             elif kind is Frame.FAILED:
                 raise _reworded(decode_failure(payload), name)
+            elif kind is Frame.DRAWN:
+                return decode_pixels(payload)
             elif kind is Frame.RECOGNIZE:
                 found = await self._recognize(payload, scope)
                 await send(child.channel, encode_recognized(found))

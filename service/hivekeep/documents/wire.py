@@ -40,16 +40,21 @@ class Frame(IntEnum):
     FAILED = 3
     RECOGNIZE = 4
     RECOGNIZED = 5
+    DRAWN = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One document to read. ``id`` is chosen by the pool and names the process to the host."""
+    """One document to read. ``id`` is chosen by the pool and names the process to the host.
+
+    With ``page`` (from 1) that page is drawn instead of the text being read.
+    """
 
     id: int
     path: str
     expected_sha256: str
     limits: ReadLimits
+    page: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,7 @@ def longest(kind: int) -> int:
 
     :raises WireError: if there is no such kind.
     """
-    if kind == Frame.RECOGNIZE:
+    if kind in (Frame.RECOGNIZE, Frame.DRAWN):
         return PIXELS.size + 3 * MOST_PIXELS
     if kind in {int(known) for known in Frame}:
         return LONGEST_JSON
@@ -208,10 +213,10 @@ def decode_failure(payload: bytes) -> DocumentError:
         raise WireError("the failure is malformed") from error
 
 
-def encode_pixels(pixels: Pixels) -> bytes:
-    """A ``RECOGNIZE`` frame."""
+def encode_pixels(pixels: Pixels, kind: Frame = Frame.RECOGNIZE) -> bytes:
+    """A ``RECOGNIZE`` or ``DRAWN`` frame."""
     head = PIXELS.pack(pixels.width, pixels.height, pixels.channels)
-    return pack(Frame.RECOGNIZE, head + pixels.data)
+    return pack(kind, head + pixels.data)
 
 
 def decode_pixels(payload: bytes) -> Pixels:

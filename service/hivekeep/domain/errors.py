@@ -20,6 +20,7 @@ class ErrorCode(StrEnum):
     RECIPE = "recipe"
     POLICY = "policy_denied"
     POLICY_INVALID = "policy_invalid"
+    APPROVAL = "approval"
     DOCUMENT = "document"
     MODEL = "model"
     ENGINE = "engine"
@@ -107,6 +108,13 @@ class PolicyInvalidError(HivekeepError):
     """A policy file cannot be read or understood; the program fails closed."""
 
     code = ErrorCode.POLICY_INVALID
+    exit_status = 4
+
+
+class ApprovalError(HivekeepError):
+    """An answer to an approval cannot be taken: it is closed, changed, or not this person's."""
+
+    code = ErrorCode.APPROVAL
     exit_status = 4
 
 

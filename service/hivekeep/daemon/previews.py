@@ -1,0 +1,129 @@
+"""What an action would do, looked up on this machine before a person is asked.
+
+Responsible for the state of files before and after, and for the words an agent has read; not for
+wording or asking.  Invariant: looking changes nothing, and what is looked up is bounded.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePath
+
+from hivekeep.documents import file_sha256
+from hivekeep.domain.actions import Action, ActionKind, Label
+from hivekeep.domain.approvals import (
+    Asker,
+    ChangeKind,
+    CommandPreview,
+    FileChange,
+    FileState,
+    Passage,
+    Preview,
+)
+from hivekeep.domain.documents import Block, Document
+from hivekeep.domain.errors import DocumentError, HivekeepError
+from hivekeep.domain.values import FieldValue
+from hivekeep.journal import decode
+from hivekeep.swarm.events import AgentRecord, RunRecord
+
+_HASHED_BYTES = 64 << 20
+_MOST_PASSAGES = 6
+_LONGEST_PASSAGE = 400
+
+
+def preview_of(action: Action) -> Preview:
+    """The preview that can be made from the action alone; reads metadata and hashes of files."""
+    match action.kind:
+        case ActionKind.WRITE_FILE:
+            before = state_of(action.path)
+            change = ChangeKind.OVERWRITE if _is_file(action.path) else ChangeKind.CREATE
+            after = FileState(action.path, exists=True, size=action.size)
+            return Preview(files=(FileChange(change, before, after),))
+        case ActionKind.COPY_FILE | ActionKind.MOVE_FILE:
+            moves = action.kind is ActionKind.MOVE_FILE
+            change = ChangeKind.MOVE if moves else ChangeKind.COPY
+            before, after = state_of(action.path), state_of(action.target)
+            note = "A file of that name is there already; the new one gets a number."
+            return Preview((FileChange(change, before, after),), note=note if after.exists else "")
+        case ActionKind.DELETE_FILE:
+            gone = FileState(action.path, exists=False)
+            return Preview((FileChange(ChangeKind.DELETE, state_of(action.path), gone),))
+        case ActionKind.RUN_COMMAND:
+            return Preview(command=CommandPreview((action.command, *action.arguments), action.path))
+        case _:
+            return Preview()
+
+
+def state_of(path: str) -> FileState:
+    """A file as it is now; its hash only if it is not too large to read at once."""
+    place = Path(path)
+    try:
+        found = place.stat()
+        sha256 = ""
+        if place.is_file() and found.st_size <= _HASHED_BYTES:
+            sha256, _ = file_sha256(place)
+    except (OSError, ValueError, DocumentError):
+        return FileState(path, exists=False)
+    return FileState(path, True, found.st_size, found.st_mtime, sha256)
+
+
+def asker_of(record: RunRecord | None, run: str, agent: str) -> Asker:
+    """Who asks, as its run tells it."""
+    if record is None:
+        return Asker(run=run, agent=agent)
+    plan, source = record.request.plan, record.agents.get(agent)
+    return Asker(
+        run=record.id,
+        agent=agent,
+        recipe=plan.recipe,
+        recipe_hash=plan.recipe_hash,
+        title=record.request.title,
+        document=PurePath(source.input.path).name if source else "",
+    )
+
+
+def passages_of(agent: AgentRecord, blob: Callable[[str], bytes]) -> tuple[Passage, ...]:
+    """The words behind an agent's values, or the first it has read; all of them untrusted."""
+    document = _document_of(agent, blob)
+    if document is None:
+        return ()
+    chosen = list(_evidence(agent, document)) or list(document.blocks[:_MOST_PASSAGES])
+    return tuple(
+        Passage(
+            text=block.text[:_LONGEST_PASSAGE],
+            origin=", ".join(filter(None, (document.name, f"page {block.page}", block.locator))),
+            label=Label.UNTRUSTED,
+        )
+        for block in chosen[:_MOST_PASSAGES]
+    )
+
+
+def _evidence(agent: AgentRecord, document: Document) -> Iterator[Block]:
+    step = agent.steps.get("check:again") or agent.steps.get("check")
+    values = (step.result or {}).get("result", {}).get("values", []) if step and step.done else []
+    seen: set[int] = set()
+    for value in values:
+        if "rows" in value:
+            continue
+        for place in decode(FieldValue, value).evidence:
+            if place.block not in seen and place.block < len(document.blocks):
+                seen.add(place.block)
+                yield document.blocks[place.block]
+
+
+def _document_of(agent: AgentRecord, blob: Callable[[str], bytes]) -> Document | None:
+    step = agent.steps.get("read")
+    if step is None or not step.done or step.result is None:
+        return None
+    try:
+        return decode(Document, json.loads(blob(step.result["document"])))
+    except (HivekeepError, KeyError, ValueError):
+        return None  # the question can be asked without; that they are missing is shown
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False
