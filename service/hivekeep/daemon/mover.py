@@ -1,19 +1,24 @@
 """Copies and moves of inputs for recipes that ask for it and policies that allow it.
 
-Responsible for doing it exactly once across a crash.  Invariant: nothing is overwritten, and a
-move removes the source only after the copy is complete, durable and has the recorded hash.
+Responsible for doing it exactly once across a crash.  Invariant: nothing is overwritten, nothing is
+followed that has become a link since policy looked, and a move removes the source only after the
+copy is complete, durable and has the recorded hash, and only if it is still the file that was
+copied.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
-import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hivekeep.documents import file_sha256
 from hivekeep.domain.errors import StorageError
 from hivekeep.domain.fields import FileActionKind
+from hivekeep.files import Folder, Identity, open_file
+
+_CHUNK = 1 << 20
 
 
 class InputMover:
@@ -21,9 +26,10 @@ class InputMover:
 
     def prepare(self, kind: str, source: Path, target: Path, sha256: str) -> dict[str, Any]:
         """Choose a target that does not exist yet and describe the action; change nothing."""
+        source, target = _resolved(source), _resolved(target)
         free = target
         number = 1
-        while free.exists() or free.is_symlink():
+        while os.path.lexists(free):
             number += 1
             free = target.with_name(f"{target.stem} ({number}){target.suffix}")
         partial = free.with_name(f".{free.name}.hivekeep-part")
@@ -38,44 +44,87 @@ class InputMover:
     def perform(self, prepared: dict[str, Any]) -> Path:
         """Copy or move as prepared; repeating it after a crash changes nothing more.
 
-        :raises StorageError: if the source changed, the target was taken meanwhile, or the disk
-            refused.
+        :raises StorageError: if the source changed, the target was taken meanwhile, a folder became
+            a link, or the disk refused.
         """
         source, target = Path(prepared["source"]), Path(prepared["target"])
         try:
-            if not target.exists():
-                self._copy(source, Path(prepared["partial"]), target, prepared["sha256"])
-            elif file_sha256(target)[0] != prepared["sha256"]:
-                raise StorageError(
-                    f"'{target}' appeared meanwhile and is another file.",
-                    next_step="Nothing was changed; resume the run to choose another name.",
-                )
-            # A kill between the two names of a copy leaves the hidden one.
-            Path(prepared["partial"]).unlink(missing_ok=True)
-            moved = prepared["kind"] == FileActionKind.MOVE and source.exists()
-            if moved and file_sha256(source)[0] == prepared["sha256"]:
-                source.unlink()
-        except OSError as error:
+            with Folder.make(str(target.parent)) as folder:
+                if folder.identity(target.name) is None:
+                    _copy(source, folder, Path(prepared["partial"]).name, target, prepared)
+                elif _sha256(folder.open_file(target.name)) != prepared["sha256"]:
+                    raise StorageError(
+                        f"'{target}' appeared meanwhile and is another file.",
+                        next_step="Nothing was changed; resume the run to choose another name.",
+                    )
+                # A kill between the two names of a copy leaves the hidden one.
+                folder.remove(Path(prepared["partial"]).name)
+            if prepared["kind"] == FileActionKind.MOVE:
+                _remove(source, prepared["sha256"])
+        except (OSError, ValueError) as error:
             raise StorageError(
                 f"'{source.name}' could not be put into '{target.parent}'.",
-                why=f"{error.strerror}.",
+                why=f"{getattr(error, 'strerror', None) or error}.",
                 next_step="The original is untouched. Resume the run once the cause is removed.",
             ) from error
         return target
 
-    def _copy(self, source: Path, partial: Path, target: Path, sha256: str) -> None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(source, partial)
-        if file_sha256(partial)[0] != sha256:
-            partial.unlink()
+
+def _resolved(path: Path) -> Path:
+    """The path with its folder as it really is; its own name stays, link or not."""
+    return Path(os.path.realpath(path.parent)) / path.name
+
+
+def _copy(
+    source: Path, folder: Folder, partial: str, target: Path, prepared: dict[str, Any]
+) -> None:
+    # Left by a crash, or put there by somebody else: never opened, only removed.
+    folder.remove(partial)
+    reading = open_file(str(source))
+    try:
+        before = os.fstat(reading)
+        writing = folder.create(partial, before.st_mode & 0o777)
+        try:
+            digest = hashlib.sha256()
+            while chunk := os.read(reading, _CHUNK):
+                digest.update(chunk)
+                _write_all(writing, chunk)
+            os.utime(writing, ns=(before.st_atime_ns, before.st_mtime_ns))
+            os.fsync(writing)
+        finally:
+            os.close(writing)
+        if digest.hexdigest() != prepared["sha256"]:
             raise StorageError(
                 f"'{source.name}' changed after it was read, so it was not copied.",
                 next_step="Process it again.",
             )
-        descriptor = os.open(partial, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        # link fails if the target exists, which rename would silently replace.
-        os.link(partial, target)
+        # A link fails if the target exists, which a rename would silently replace.
+        folder.link(partial, target.name)
+    finally:
+        os.close(reading)
+        with suppress(OSError):
+            folder.remove(partial)
+    folder.sync()
+
+
+def _remove(source: Path, sha256: str) -> None:
+    """Remove the source if it is still there and still what was copied."""
+    try:
+        reading = open_file(str(source))
+    except FileNotFoundError:
+        return
+    identity = Identity.of(os.fstat(reading))
+    if _sha256(reading) == sha256:
+        with Folder.open(str(source.parent)) as folder:
+            folder.remove_exactly(source.name, identity)
+
+
+def _sha256(descriptor: int) -> str:
+    with os.fdopen(descriptor, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]

@@ -12,7 +12,6 @@ import math
 import os
 import signal
 import socket
-import stat
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -38,6 +37,7 @@ from hivekeep.documents.wire import (
 )
 from hivekeep.domain.documents import Block, Document
 from hivekeep.domain.errors import DocumentError
+from hivekeep.files import open_file
 from hivekeep.sandbox import Confinement, SandboxError, confine, limits, paths
 
 _BATCH_BLOCKS = 200
@@ -168,14 +168,14 @@ def _read(
 
 
 def _load(job: Job, name: str) -> bytes:
-    """The whole file, if it is a regular one of allowed size that does not change meanwhile."""
+    """The whole file, if it is a regular one of allowed size that does not change meanwhile.
+
+    The path was resolved before policy judged it: what has become a link since is not followed.
+    """
     try:
-        # Non-blocking, because opening a named pipe would otherwise wait for its writer.
-        descriptor = os.open(job.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        descriptor = open_file(job.path)
         with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor
             before = os.fstat(descriptor)
-            if not stat.S_ISREG(before.st_mode):
-                raise failure(name, Reason.NOT_A_FILE)
             if before.st_size == 0:
                 raise failure(name, Reason.EMPTY)
             if before.st_size > job.limits.max_file_size:

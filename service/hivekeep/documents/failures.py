@@ -7,11 +7,13 @@ break the line or turn its direction.
 
 from __future__ import annotations
 
+import errno
 import os
 from enum import StrEnum
 
 from hivekeep.documents.cleaning import clean
 from hivekeep.domain.errors import DocumentError
+from hivekeep.files import MovedError
 
 _LONGEST_NAME = 120
 
@@ -83,8 +85,12 @@ def failure(name: str, reason: Reason, *, why: str = "", next_step: str = "") ->
 
 def open_failure(name: str, error: OSError) -> DocumentError:
     """The error for a file that the system would not open or read."""
+    if isinstance(error, MovedError):
+        return failure(name, Reason.CHANGED, why="Its path now leads to another place.")
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return failure(name, Reason.VANISHED)
+    if error.errno == errno.EINVAL:
+        return failure(name, Reason.NOT_A_FILE)
     if isinstance(error, IsADirectoryError):
         return failure(name, Reason.NOT_A_FILE, why="It is a folder.")
     cause = os.strerror(error.errno) if error.errno else "The system refused"

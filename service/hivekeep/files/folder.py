@@ -1,0 +1,164 @@
+"""A folder held open, in which names are only ever looked at through its descriptor.
+
+Responsible for making, linking, taking and removing single names; not for what they hold.
+Invariant: whoever renames or replaces the folder's path meanwhile changes nothing about where we
+read and write, and no name of ours is followed if it is a link.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from hivekeep.files.names import check_name
+from hivekeep.files.opening import MovedError, open_beneath, open_place
+
+_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
+_READ = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
+_MAKE = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which file it is, whatever it is called."""
+
+    device: int
+    inode: int
+
+    @classmethod
+    def of(cls, found: os.stat_result) -> Self:
+        """The identity in a ``stat`` result."""
+        return cls(found.st_dev, found.st_ino)
+
+
+class Folder:
+    """An open folder; use it as a context manager."""
+
+    def __init__(self, descriptor: int, path: str) -> None:
+        self._descriptor = descriptor
+        self.path = path
+
+    @classmethod
+    def open(cls, path: str) -> Self:
+        """The folder at ``path``, absolute and resolved.
+
+        :raises MovedError: if a component is a symbolic link.
+        """
+        return cls(open_place(path), path)
+
+    @classmethod
+    def make(cls, path: str) -> Self:
+        """Like :meth:`open`, making the folders that are missing; each is entered as it is made."""
+        missing: list[str] = []
+        here = path
+        while True:
+            try:
+                descriptor = open_place(here)
+                break
+            except FileNotFoundError:
+                here, name = os.path.split(here)
+                missing.append(check_name(name))
+        for name in reversed(missing):
+            with suppress(FileExistsError):
+                os.mkdir(name, 0o777, dir_fd=descriptor)
+            try:
+                following = open_beneath(descriptor, name, _FOLDER)
+            finally:
+                os.close(descriptor)
+            descriptor = following
+        return cls(descriptor, path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of it."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor = -1
+
+    def create(self, name: str, mode: int = 0o666) -> int:
+        """A descriptor of a new file.
+
+        :raises FileExistsError: if the name is taken, also by a link to nowhere.
+        """
+        return os.open(check_name(name), _MAKE, mode, dir_fd=self._descriptor)
+
+    def open_file(self, name: str) -> int:
+        """A descriptor for reading a regular file of this folder.
+
+        :raises MovedError: if it is a link, or lies on another mount.
+        :raises OSError: if it is not there or not a regular file.
+        """
+        descriptor = open_beneath(self._descriptor, name, _READ, same_mount=True)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise OSError(errno.EINVAL, "not a regular file", name)
+        return descriptor
+
+    def identity(self, name: str) -> Identity | None:
+        """Which file ``name`` is now, a link being itself; ``None`` if there is none."""
+        try:
+            found = os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        return Identity.of(found)
+
+    def link(self, name: str, other: str) -> None:
+        """Give the file ``name`` the second name ``other``.
+
+        :raises FileExistsError: if that is taken; nothing is ever replaced.
+        """
+        os.link(
+            name, check_name(other), src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor,
+            follow_symlinks=False,
+        )  # fmt: skip
+
+    def remove(self, name: str) -> None:
+        """Remove a name if it is there."""
+        with suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self._descriptor)
+
+    def remove_exactly(self, name: str, wanted: Identity) -> None:
+        """Remove ``name`` only if it is ``wanted``.
+
+        There is no call that removes by descriptor, so the name is first taken aside where nobody
+        looks for it, then looked at, and put back if it was another file.
+
+        :raises MovedError: if it was; it is left as it was found.
+        """
+        aside = f".{secrets.token_hex(8)}.hivekeep-aside"
+        where = {"src_dir_fd": self._descriptor, "dst_dir_fd": self._descriptor}
+        os.rename(name, aside, **where)  # noqa: PTH104 - pathlib knows no descriptors
+        if self.identity(aside) == wanted:
+            os.unlink(aside, dir_fd=self._descriptor)
+            return
+        # A link fails where a rename would replace what has taken the name meanwhile.
+        try:
+            os.link(aside, name, follow_symlinks=False, **where)
+            os.unlink(aside, dir_fd=self._descriptor)
+        except FileExistsError:
+            pass
+        raise MovedError(errno.ESTALE, "the file was replaced by another one", name)
+
+    def sync(self) -> None:
+        """Make the names in it durable, where the file system can."""
+        try:
+            os.fsync(self._descriptor)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # network file systems
+                raise
