@@ -27,8 +27,8 @@ from hivekeep.files import (
     name_problem,
     open_file,
     open_place,
-    opening,
 )
+from hivekeep.sandbox import system
 
 Open = Callable[[str], int]
 
@@ -37,7 +37,7 @@ Open = Callable[[str], int]
 def opened(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Open:
     """``open_file``, once by the kernel's own call and once step by step."""
     if request.param == "walk":
-        monkeypatch.setattr(opening.system, "LINUX", False)
+        monkeypatch.setattr(system, "LINUX", False)
     return open_file
 
 

@@ -39,7 +39,7 @@ from hivekeep.daemon.profile import Profile
 from hivekeep.daemon.server import ApiServer, bind
 from hivekeep.daemon.service import Parts, Service
 from hivekeep.daemon.watches import WatchRegistry
-from hivekeep.daemon.wiring import open_store, policy_sources
+from hivekeep.daemon.wiring import open_store, policy_sources, resolved
 from hivekeep.deliverables import ChildPublisher
 from hivekeep.documents import ReaderPool, file_sha256
 from hivekeep.domain.documents import ReadLimits
@@ -195,6 +195,7 @@ class _Daemon:
             gate=self._gate,
             publisher=ChildPublisher(),
             mover=InputMover(),
+            resolve=resolved,
             monotonic=time.monotonic,
             new_id=_new_run_id,
             observe=self._observe,

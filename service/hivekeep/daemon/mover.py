@@ -25,8 +25,10 @@ class InputMover:
     """The file mover of the daemon; stateless."""
 
     def prepare(self, kind: str, source: Path, target: Path, sha256: str) -> dict[str, Any]:
-        """Choose a target that does not exist yet and describe the action; change nothing."""
-        source, target = _resolved(source), _resolved(target)
+        """Choose a target that does not exist yet and describe the action; change nothing.
+
+        Both paths are the resolved ones that policy has judged.
+        """
         free = target
         number = 1
         while os.path.lexists(free):
@@ -68,11 +70,6 @@ class InputMover:
                 next_step="The original is untouched. Resume the run once the cause is removed.",
             ) from error
         return target
-
-
-def _resolved(path: Path) -> Path:
-    """The path with its folder as it really is; its own name stays, link or not."""
-    return Path(os.path.realpath(path.parent)) / path.name
 
 
 def _copy(

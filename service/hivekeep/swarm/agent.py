@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+from anyio.to_thread import run_sync
 
 from hivekeep.domain.actions import Action, ActionKind, Label
 from hivekeep.domain.documents import Document
@@ -170,8 +171,10 @@ class Agent:
         action = self._plan.file_action
         chosen = result.get(action.folder_field)
         folder = chosen.value if isinstance(chosen, FieldValue) else None
-        source = Path(self._record.input.path)
-        target = Path(action.root) / safe_folder(str(folder or "")) / source.name
+        wanted = Path(self._record.input.path)
+        source = Path(await run_sync(self._ports.resolve, str(wanted)))
+        place = Path(action.root) / safe_folder(str(folder or ""))
+        target = Path(await run_sync(self._ports.resolve, str(place))) / wanted.name
         kind = ActionKind.MOVE_FILE if action.kind is FileActionKind.MOVE else ActionKind.COPY_FILE
         # The folder's name was chosen from document text, so the action carries its label.
         request = Action(kind, path=str(source), target=str(target), label=Label.UNTRUSTED,

@@ -89,7 +89,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Everything the coordinator is composed with."""
+    """Everything the coordinator is composed with.
+
+    ``resolve`` gives a path without symbolic links.  What it gave is judged and then used, so that
+    a link that is changed in between leads nowhere.
+    """
 
     reader: DocumentReader
     engine: Completer
@@ -99,4 +103,5 @@ class Ports:
     monotonic: Callable[[], float]
     new_id: Callable[[], str]
     observe: Callable[[Event], None] = field(default=lambda _event: None)
+    resolve: Callable[[str], str] = field(default=lambda path: path)
     program_version: str = ""

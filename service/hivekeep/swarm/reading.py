@@ -10,6 +10,8 @@ import hashlib
 import json
 from pathlib import Path
 
+from anyio.to_thread import run_sync
+
 from hivekeep.domain.actions import Action, ActionKind
 from hivekeep.domain.documents import Document
 from hivekeep.domain.errors import DocumentError
@@ -37,9 +39,10 @@ async def read_document(
 
     async def perform() -> StepOutcome:
         quarantine.require_clean(source.sha256, source.path)
-        action = Action(ActionKind.READ_FILE, path=source.path, size=source.size)
+        path = await run_sync(ports.resolve, source.path)
+        action = Action(ActionKind.READ_FILE, path=path, size=source.size)
         await ports.gate.require(action, run=log.record.id, agent=agent)
-        document = await _read(ports, quarantine, source)
+        document = await _read(ports, quarantine, source, Path(path))
         data = json.dumps(encode(document)).encode()
         result = {
             "document": hashlib.sha256(data).hexdigest(),
@@ -54,10 +57,10 @@ async def read_document(
     return decode(Document, json.loads(log.blob(done["document"])))
 
 
-async def _read(ports: Ports, quarantine: Quarantine, source: InputFile) -> Document:
+async def _read(ports: Ports, quarantine: Quarantine, source: InputFile, path: Path) -> Document:
     for _ in range(KILLS):
         try:
-            return await ports.reader.read(Path(source.path), expected_sha256=source.sha256)
+            return await ports.reader.read(path, expected_sha256=source.sha256)
         except DocumentError as error:
             if error.reason not in DEADLY:
                 raise

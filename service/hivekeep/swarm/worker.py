@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from hivekeep.domain.actions import Label
 from hivekeep.domain.documents import Block, Document
 from hivekeep.domain.errors import (
     AuditError,
@@ -20,7 +21,7 @@ from hivekeep.domain.errors import (
 )
 from hivekeep.domain.fields import FieldSpec, FieldType, Plan
 from hivekeep.domain.grants import Grant
-from hivekeep.domain.provenance import Provenance
+from hivekeep.domain.provenance import Origin, OriginKind, Provenance, of
 from hivekeep.domain.runs import StepKind
 from hivekeep.domain.tasks import TaskSpec
 from hivekeep.domain.values import DocumentResult, FieldValue, ValueStatus
@@ -131,9 +132,7 @@ class Worker:
         except (JournalError, AuditError, BudgetError):
             raise
         except HivekeepError as error:
-            await self._note(
-                key, said, {"text": f"Not possible: {error}", "error": str(error.code)}
-            )
+            await self._note(key, said, {"text": f"Not possible: {error}", **_failed(error)})
             return
         intent = {**said, "effect": tool.spec.effect.value, "prepared": prepared}
         await self._perform(key, tool, intent, context)
@@ -147,7 +146,7 @@ class Worker:
             except (JournalError, AuditError, BudgetError, InDoubtError):
                 raise
             except HivekeepError as error:
-                return StepOutcome({"text": f"Failed: {error}", "error": str(error.code)}, calls=1)
+                return StepOutcome({"text": f"Failed: {error}", **_failed(error)}, calls=1)
             await self._ports.gate.record(
                 "tool.call", run=self._log.record.id, agent=self._record.id,
                 subject=tool.spec.name, outcome="done", label=result.provenance.label.value,
@@ -214,6 +213,12 @@ class Worker:
         context = Context(self._plan, seen)
         values = tuple(_value(context, spec, answer.get(spec.name)) for spec in self._plan.fields)
         return grounded_prose(seen, DocumentResult(values))
+
+
+def _failed(error: HivekeepError) -> dict[str, Any]:
+    """An error may repeat what a document or a server said, so it is labelled like it."""
+    origin = Origin(Label.UNTRUSTED, OriginKind.TOOL, "a tool's error", quote=str(error))
+    return {"error": str(error.code), "provenance": encode(of(origin))}
 
 
 def given_tool(given: Assignment, choice: Choice) -> Tool:
