@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hivekeep import __version__
 from hivekeep.daemon.service import Service
+from hivekeep.daemon.visitors import Visitors
 from hivekeep.domain.errors import ErrorCode, HivekeepError, UsageError
 
 _STATUS = {
@@ -65,6 +66,7 @@ class WatchBody(_Body):
 def create_api(service: Service) -> FastAPI:
     """The application; it has no state of its own."""
     app = FastAPI(title="Hivekeep local API", version=__version__, docs_url=None, redoc_url=None)
+    app.add_middleware(Visitors)
     _add_error_handlers(app)
     _add_run_routes(app, service)
     _add_watch_routes(app, service)

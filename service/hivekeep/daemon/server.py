@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import stat
 import struct
 import sys
 from collections.abc import Iterator
@@ -58,8 +59,12 @@ def bind(path: Path) -> socket.socket:
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder = path.parent.stat()
-        if folder.st_uid != os.getuid() or folder.st_mode & 0o077:
+        folder = path.parent.lstat()
+        if (
+            not stat.S_ISDIR(folder.st_mode)
+            or folder.st_uid != os.getuid()
+            or folder.st_mode & 0o077
+        ):
             raise DaemonError(
                 "The local API's folder is open to other users.",
                 why=f"{path.parent} must be yours with mode 0700.",
