@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import statistics
 import tempfile
@@ -30,7 +31,8 @@ def make_policy(folder: Path, rules: int, chance: random.Random) -> tuple[Policy
     managed = folder / "managed"
     managed.mkdir(mode=0o755)
     (managed / "rules.json").write_text(json.dumps({"files": {"denied_folders": chosen}}))
-    return load_policy(PolicySources(managed, folder / "none")), chosen
+    sources = PolicySources(managed, folder / "none", owners=frozenset({0, os.getuid()}))
+    return load_policy(sources), chosen
 
 
 def make_actions(folders: list[str], count: int, chance: random.Random) -> list[Action]:

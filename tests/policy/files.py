@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hivekeep.policy import Policy, PolicySources, load_policy
+
+OWNERS = frozenset({0, os.getuid()})
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,14 @@ class Desk:
     @property
     def sources(self) -> PolicySources:
         return PolicySources(
-            self.root / "managed", self.root / "recommended", self.root / "policy.json"
+            self.root / "managed",
+            self.root / "recommended",
+            self.root / "policy.json",
+            bundle=self.root / "policy.bundle",
+            keys=self.root / "keys",
+            state=self.root / "state" / "policy.json",
+            contact=self.root / "contact",
+            owners=OWNERS,
         )
 
     def managed(self, content: Any, name: str = "10-base.json") -> Path:

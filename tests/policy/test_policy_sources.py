@@ -171,7 +171,7 @@ def test_other_files_in_the_folders_are_no_policy(desk: Desk) -> None:
 
 
 def test_no_sources_at_all_are_the_defaults(tmp_path: Path) -> None:
-    policy = load_policy(PolicySources(tmp_path / "no", tmp_path / "nor", None))
+    policy = load_policy(PolicySources(tmp_path / "no", tmp_path / "nor"))
     assert {row.level for row in policy.rows()} == {Level.DEFAULT}
 
 

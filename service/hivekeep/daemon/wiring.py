@@ -6,24 +6,17 @@ Responsible for where policy comes from and for the permission to download; it s
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from hivekeep.daemon.profile import Profile
 from hivekeep.domain.actions import Action, ActionKind
 from hivekeep.domain.errors import PolicyDeniedError
 from hivekeep.engine.store import ModelStore, Permit
-from hivekeep.policy import Policy, PolicySources, load_policy
-
-_MACHINE = Path("/etc/hivekeep/policies")
+from hivekeep.policy import Policy, PolicySources, load_policy, machine_sources
 
 
 def policy_sources(profile: Profile) -> PolicySources:
     """Where the policy of this machine and of the profile's owner is written."""
-    return PolicySources(
-        managed=_MACHINE / "managed",
-        recommended=_MACHINE / "recommended",
-        user=profile.policy,
-    )
+    return machine_sources(profile.policy, profile.root / "policy-seen.json")
 
 
 def open_store(profile: Profile, *, permit: Permit | None = None) -> ModelStore:

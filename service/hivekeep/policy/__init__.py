@@ -5,7 +5,9 @@ beats a permission, and a policy that cannot be understood permits nothing.
 """
 
 from hivekeep.policy.holder import PolicyHolder
-from hivekeep.policy.loading import Level, PolicySources
+from hivekeep.policy.layers import Level
+from hivekeep.policy.loading import PolicySources
+from hivekeep.policy.machine import machine_sources
 from hivekeep.policy.merging import PolicyRow
 from hivekeep.policy.policy import InvalidPolicy, Policy, load_policy
 from hivekeep.policy.schema import PolicySettings, policy_schema, policy_schema_text
@@ -19,6 +21,7 @@ __all__ = [
     "PolicySettings",
     "PolicySources",
     "load_policy",
+    "machine_sources",
     "policy_schema",
     "policy_schema_text",
 ]

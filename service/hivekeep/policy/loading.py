@@ -1,158 +1,206 @@
-"""Policy files from disk: which there are, in what order, and whether they can be believed.
+"""All sources of policy read into layers: which there are, in what order, and who is to be asked.
 
-Responsible for reading and validating them; how they combine is ``merging``'s.  Invariant: a file
-that exists but cannot be read, understood or trusted is an error, never skipped.
+Responsible for the order and for failing as a whole; what each source looks like is in its module,
+how layers combine is ``merging``'s.  Invariant: a source that exists but cannot be read, understood
+or trusted is an error, never skipped.
 """
 
 from __future__ import annotations
 
-import json
-import re
-import stat
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from enum import StrEnum
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
 
 from hivekeep.domain.errors import PolicyInvalidError
-from hivekeep.policy.schema import PolicySettings, markers
+from hivekeep.policy.bundle import Remembered, verify_bundle
+from hivekeep.policy.layers import USER_SOURCE, Layer, Level, parse_text, unusable
+from hivekeep.policy.preferences import preference_layers
+from hivekeep.policy.registry import RegistryReader, registry_layers
+from hivekeep.policy.remembering import recall, remember
+from hivekeep.policy.signing import EnvelopeError, key_id, load_public
+from hivekeep.policy.trusted_files import (
+    ROOT,
+    exists,
+    list_folder,
+    read_file,
+    user_owners,
+)
 
-_MAX_BYTES = 4_000_000
-USER_SOURCE = "user settings"
 
-
-class Level(StrEnum):
-    """Who says so, from strongest to weakest."""
-
-    MANDATORY = "mandatory"
-    USER = "user"
-    RECOMMENDED = "recommended"
-    DEFAULT = "default"
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class PolicySources:
-    """Where policy comes from: two folders of the machine and the user's own file."""
+    """Where policy comes from.
+
+    ``managed`` and ``recommended`` are folders of JSON files, ``bundle`` a signed one whose keys
+    lie as ``*.pem`` in ``keys``; ``state`` is where what was seen of bundles is remembered.
+    ``preferences`` are macOS property lists.  ``contact`` is a text file that says whom to ask when
+    nothing else can be read.  Files of the machine have to belong to one of ``owners``.
+    """
 
     managed: Path = Path("/etc/hivekeep/policies/managed")
     recommended: Path = Path("/etc/hivekeep/policies/recommended")
     user: Path | None = None
+    bundle: Path | None = None
+    keys: Path | None = None
+    state: Path | None = None
+    contact: Path | None = None
+    preferences: tuple[Path, ...] = ()
+    registry: RegistryReader | None = None
+    owners: frozenset[int] = ROOT
+    now: Callable[[], datetime] = _utc_now
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
-    """What one file says; ``values`` has only the keys that it states."""
+class Loaded:
+    """Every layer in force; ``expires`` is when they have to be read anew at the latest."""
 
-    level: Level
-    source: str
-    values: dict[str, Any]
+    layers: tuple[Layer, ...]
+    expires: datetime | None = None
 
 
-def read_layers(sources: PolicySources) -> list[Layer]:
-    """All files in force, machine policy first, each folder's files in the order of their names.
+def read_all(sources: PolicySources) -> Loaded:
+    """Every source, machine policy first, each folder's files in the order of their names.
 
-    :raises PolicyInvalidError: if any of them cannot be used.
+    :raises PolicyInvalidError: if any of them cannot be used; it says whom to ask, if any source
+        that can be read tells.
     """
-    layers = [_read(path, Level.MANDATORY, str(path)) for path in _files(sources.managed)]
-    layers += [_read(path, Level.RECOMMENDED, str(path)) for path in _files(sources.recommended)]
-    if sources.user is not None and _exists(sources.user):
-        layers.append(_read(sources.user, Level.USER, USER_SOURCE))
-    return layers
+    found: list[Loaded] = []
+    problems: list[PolicyInvalidError] = []
+    for read in _readers(sources):
+        try:
+            found.append(read())
+        except PolicyInvalidError as problem:
+            problems.append(problem)
+    layers = tuple(layer for loaded in found for layer in loaded.layers)
+    if problems:
+        # A mistake in the user's own file, which is read last, is the user's to correct.
+        own = sources.user is not None and str(sources.user) in problems[0].what
+        raise problems[0] if own else _with_contact(problems[0], _contact(sources, layers))
+    return Loaded(layers, next((one.expires for one in found if one.expires), None))
 
 
-def _exists(path: Path) -> bool:
+def watched_paths(sources: PolicySources) -> tuple[Path, ...]:
+    """Every path whose change can change the policy."""
+    folders = [(sources.managed, ".json"), (sources.recommended, ".json")]
+    single = [sources.user, sources.bundle, *sources.preferences]
+    if sources.keys is not None:
+        folders.append((sources.keys, ".pem"))
+    paths = [path for path in single if path is not None]
+    for folder, suffix in folders:
+        paths.append(folder)
+        try:
+            paths += sorted(path for path in folder.iterdir() if path.suffix == suffix)
+        except OSError:
+            continue  # loading says what is wrong with it
+    return tuple(paths)
+
+
+def _readers(sources: PolicySources) -> Iterator[Callable[[], Loaded]]:
+    """One way of reading for each source, in the order in which they count."""
+    if sources.bundle is not None:
+        yield partial(_read_bundle, sources, sources.bundle)
+    if sources.registry is not None:
+        yield partial(_read_registry, sources.registry)
+    for path in sources.preferences:
+        yield partial(_read_preferences, path, sources.owners)
+    yield from _folder_readers(sources.managed, Level.MANDATORY, sources.owners)
+    yield from _folder_readers(sources.recommended, Level.RECOMMENDED, sources.owners)
+    if sources.user is not None:
+        yield partial(_read_user, sources.user)
+
+
+def pinned_keys(folder: Path | None, owners: Iterable[int]) -> tuple[str, ...]:
+    """The ids of the keys that this machine trusts from the start.
+
+    :raises PolicyInvalidError: if a file of them cannot be used.
+    """
+    if folder is None:
+        return ()
+    allowed = frozenset(owners)
+    found = []
+    for path in list_folder(folder, ".pem", allowed):
+        try:
+            found.append(key_id(load_public(read_file(path, allowed))))
+        except EnvelopeError as error:
+            raise unusable(str(path), f"As a key, {error}.") from error
+    return tuple(found)
+
+
+def _read_bundle(sources: PolicySources, bundle: Path) -> Loaded:
+    pinned = pinned_keys(sources.keys, sources.owners)
+    if not exists(bundle):
+        if not pinned:
+            return Loaded(())
+        raise unusable(str(bundle), "Keys are pinned on this machine, but there is no bundle.")
+    # A bundle is believed for its signature, so it does not matter who put it there.
+    raw = read_file(bundle, owners=None)
+    known = Remembered() if sources.state is None else recall(sources.state)
+    verified = verify_bundle(
+        raw, source=str(bundle), pinned=pinned, remembered=known, now=sources.now()
+    )
+    layers = tuple(verified.layers(str(bundle)))
+    if sources.state is not None and verified.remember != known:
+        remember(sources.state, verified.remember)
+    return Loaded(layers, verified.payload.expires)
+
+
+def _read_registry(reader: RegistryReader) -> Loaded:
+    return Loaded(tuple(registry_layers(reader)))
+
+
+def _read_preferences(path: Path, owners: frozenset[int]) -> Loaded:
+    return Loaded(tuple(preference_layers(path, owners)))
+
+
+def _folder_readers(
+    folder: Path, level: Level, owners: frozenset[int]
+) -> Iterator[Callable[[], Loaded]]:
     try:
-        path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:
-        raise _invalid(path, f"{error.strerror}.") from error
-    return True
+        paths = list_folder(folder, ".json", owners)
+    except PolicyInvalidError as problem:
+        yield partial(_fail, problem)
+        return
+    for path in paths:
+        yield partial(_read_file, path, level, owners)
 
 
-def _files(folder: Path) -> list[Path]:
-    if not _exists(folder):
-        return []
+def _read_file(path: Path, level: Level, owners: frozenset[int]) -> Loaded:
+    return Loaded((parse_text(read_file(path, owners), level, str(path)),))
+
+
+def _fail(problem: PolicyInvalidError) -> Loaded:
+    raise problem
+
+
+def _read_user(path: Path) -> Loaded:
+    if not exists(path):
+        return Loaded(())
+    raw = read_file(path, owners=user_owners(), folders=False)
+    return Loaded((parse_text(raw, Level.USER, USER_SOURCE, name=str(path)),))
+
+
+def _contact(sources: PolicySources, layers: Iterable[Layer]) -> str:
+    for layer in layers:
+        if layer.level is Level.MANDATORY and layer.contact:
+            return layer.contact
+    if sources.contact is None or not exists(sources.contact):
+        return ""
     try:
-        _refuse_writable(folder)
-        return sorted(path for path in folder.iterdir() if path.suffix == ".json")
-    except OSError as error:
-        raise _invalid(folder, f"{error.strerror}.") from error
+        text = read_file(sources.contact, sources.owners).decode("utf-8", "replace")
+    except PolicyInvalidError:
+        return ""  # it is only asked when there is a graver problem to tell of
+    return " ".join(text.split())[:300]
 
 
-def _read(path: Path, level: Level, source: str) -> Layer:
-    try:
-        _refuse_writable(path)
-        with path.open("rb") as file:
-            raw = file.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise _invalid(path, f"{error.strerror}.") from error
-    if len(raw) > _MAX_BYTES:
-        raise _invalid(path, f"It is larger than {_MAX_BYTES // 1_000_000} MB.")
-    return Layer(level, source, _parse(path, raw))
-
-
-def _parse(path: Path, raw: bytes) -> dict[str, Any]:
-    try:
-        text = raw.decode("utf-8")
-        data = json.loads(text, object_pairs_hook=_no_duplicates)
-        if isinstance(data, dict):
-            data.pop("$schema", None)
-        settings = PolicySettings.model_validate_json(json.dumps(data))
-    except json.JSONDecodeError as error:
-        raise _invalid(path, f"Line {error.lineno}, column {error.colno}: {error.msg}.") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = [str(part) for part in first["loc"]]
-        message = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            message = "there is no such key"
-        where = f"Line {_line_of(text, place)}, {_key(place)}: " if place else ""
-        raise _invalid(path, f"{where}{message}.") from error
-    except (ValueError, RecursionError) as error:
-        raise _invalid(path, f"{error}.") from error
-    stated: dict[str, Any] = {}
-    for key in markers():
-        section, _, name = key.partition(".")
-        rules = getattr(settings, section)
-        if name in rules.model_fields_set and getattr(rules, name) is not None:
-            stated[key] = getattr(rules, name)
-    return stated
-
-
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"The key '{key}' stands there twice")
-        found[key] = value
-    return found
-
-
-def _key(place: list[str]) -> str:
-    return "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in place).lstrip(".")
-
-
-def _line_of(text: str, place: list[str]) -> int:
-    """The line of the innermost key on the way to ``place``; keys are unique within an object."""
-    at = 0
-    for part in place:
-        match = re.compile(rf"{re.escape(json.dumps(part))}\s*:").search(text, at)
-        if match is not None:
-            at = match.start()
-    return text.count("\n", 0, at) + 1
-
-
-def _refuse_writable(path: Path) -> None:
-    if path.stat().st_mode & stat.S_IWOTH:
-        raise _invalid(path, "Everybody may write to it, so nobody can rely on it.")
-
-
-def _invalid(path: Path, why: str) -> PolicyInvalidError:
+def _with_contact(problem: PolicyInvalidError, contact: str) -> PolicyInvalidError:
+    if not contact:
+        return problem
     return PolicyInvalidError(
-        f"The policy {path} cannot be used, so nothing is allowed.",
-        why=why,
-        next_step="Correct it, or ask your administrator; 'hivekeep policy show' checks it.",
+        problem.what, why=problem.why, next_step=f"Ask whoever looks after this policy: {contact}."
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hivekeep.domain.errors import PolicyInvalidError
-from hivekeep.policy.loading import Layer, Level
+from hivekeep.policy.layers import Layer, Level
 from hivekeep.policy.markers import (
     Allow,
     Demand,

@@ -7,8 +7,9 @@ speaks of is denied.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from hivekeep.domain.actions import (
     Action,
@@ -22,7 +23,8 @@ from hivekeep.domain.actions import (
 )
 from hivekeep.domain.errors import PolicyDeniedError, PolicyInvalidError
 from hivekeep.policy.deciding import DECIDERS
-from hivekeep.policy.loading import Level, PolicySources, read_layers
+from hivekeep.policy.layers import Layer, Level
+from hivekeep.policy.loading import PolicySources, read_all
 from hivekeep.policy.merging import (
     PolicyRow,
     Setting,
@@ -35,9 +37,16 @@ from hivekeep.policy.schema import PolicySettings
 
 
 class Policy:
-    """An immutable policy."""
+    """An immutable policy; after ``expires`` it has to be loaded anew."""
 
-    def __init__(self, settings: Mapping[str, Setting], rows: tuple[PolicyRow, ...]) -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, Setting],
+        rows: tuple[PolicyRow, ...],
+        *,
+        expires: datetime | None = None,
+    ) -> None:
+        self.expires = expires
         self._book = Rulebook(settings)
         self._rows = rows
         self.settings: PolicySettings = as_settings(dict(settings))
@@ -128,7 +137,16 @@ def load_policy(sources: PolicySources) -> Policy:
 
     :raises PolicyInvalidError: if any file cannot be used; then nothing may be done.
     """
-    return Policy(*merge(read_layers(sources)))
+    loaded = read_all(sources)
+    return policy_of(loaded.layers, expires=loaded.expires)
+
+
+def policy_of(layers: Iterable[Layer], *, expires: datetime | None = None) -> Policy:
+    """The policy that these layers make.
+
+    :raises PolicyInvalidError: if a mandatory one permits more than one before it.
+    """
+    return Policy(*merge(layers), expires=expires)
 
 
 def _terms(settings: PolicySettings, risk: Risk) -> ApprovalTerms:
