@@ -21,6 +21,8 @@ from hivekeep.cli.output import safe
 COMMANDS = [
     ["daemon"], ["run"], ["watch", "add"], ["watch", "list"], ["watch", "remove"],
     ["runs", "list"], ["runs", "show"], ["runs", "cancel"], ["runs", "resume"],
+    ["runs", "pause"], ["runs", "retry"], ["runs", "rerun"], ["runs", "plan"], ["runs", "resolve"],
+    ["runs", "replay"], ["runs", "export"], ["runs", "quarantine"], ["ask"],
     ["models", "list"], ["models", "pull"], ["models", "verify"], ["models", "remove"],
     ["audit", "show"], ["audit", "verify"], ["policy", "show"], ["doctor"], ["demo"],
     ["approvals", "list"], ["approvals", "show"], ["approvals", "approve"], ["approvals", "deny"],
@@ -176,7 +178,6 @@ def test_no_file_name_can_control_the_terminal(name: str) -> None:
 
 
 def test_the_time_left_is_told_only_when_there_is_something_to_tell() -> None:
-    view = {"documents": 10, "started": 100.0}
-    assert remaining(view, 1, 200.0) == ""
-    assert remaining(view, 5, 200.0) == "about 2 min left"
-    assert remaining(view, 10, 200.0) == ""
+    assert remaining(None) == ""
+    assert remaining({"seconds": 60, "low": 60, "high": 60}) == "about 60 s left"
+    assert remaining({"seconds": 300, "low": 180, "high": 480}) == "about 5 min left (3 to 8)"

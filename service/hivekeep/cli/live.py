@@ -5,7 +5,6 @@ Responsible for drawing; the data are the daemon's progress views.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -78,23 +77,25 @@ def _picture(view: dict[str, Any]) -> RenderableType:
 
 def _headline(view: dict[str, Any], ended: int) -> Text:
     counts = "  ".join(f"{name} {count}" for name, count in view["counts"].items())
-    parts = [f"{view['title']}: {ended} of {view['documents']} documents", counts]
+    total = len(view["agents"]) or view["documents"]
+    parts = [f"{view['title']}: {ended} of {total} sub-agents", counts]
     engine = view.get("engine") or {}
-    if rate := engine.get("tokens_per_second"):
+    if rate := engine.get("tokens_per_second") or view.get("tokens_per_second"):
         parts.append(f"{rate:.0f} tokens/s")
-    if left := remaining(view, ended, time.time()):
+    if left := remaining(view.get("left")):
         parts.append(left)
     return Text("   ".join(part for part in parts if part), style="bold")
 
 
-def remaining(view: dict[str, Any], ended: int, now: float) -> str:
-    """The estimated time left; from the pace so far, so it is rough until a few have ended."""
-    total, started = view["documents"], view.get("started")
-    if not started or ended < 2 or ended >= total:
+def remaining(left: dict[str, float] | None) -> str:
+    """The estimated time left with its uncertainty, in the unit that suits it."""
+    if not left:
         return ""
-    seconds = (now - started) / ended * (total - ended)
-    rough = "about " if ended >= 5 else "very roughly "
-    return f"{rough}{seconds / 60:.0f} min left" if seconds > 90 else f"{rough}{seconds:.0f} s left"
+    unit, name = (60.0, "min") if left["high"] > 120 else (1.0, "s")
+    likely, low, high = (left[key] / unit for key in ("seconds", "low", "high"))
+    if round(low) == round(high):
+        return f"about {likely:.0f} {name} left"
+    return f"about {likely:.0f} {name} left ({low:.0f} to {high:.0f})"
 
 
 def _agents(agents: list[dict[str, Any]]) -> Table:

@@ -16,6 +16,7 @@ from typer.exceptions import Abort, TyperException
 from hivekeep import __version__
 from hivekeep.cli import (
     approvals,
+    ask,
     audit,
     daemon,
     demo,
@@ -23,6 +24,7 @@ from hivekeep.cli import (
     models,
     policy,
     recipes,
+    run_verbs,
     runs,
     watch,
 )
@@ -42,7 +44,8 @@ app = typer.Typer(
     epilog=EXIT_CODES,
 )
 app.command("run")(runs.run)
-app.add_typer(runs.app, name="runs")
+app.command("ask")(ask.ask)
+app.add_typer(run_verbs.app, name="runs")
 app.add_typer(watch.app, name="watch")
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(recipes.app, name="recipes")

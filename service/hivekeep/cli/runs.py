@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +11,7 @@ from hivekeep.cli import live
 from hivekeep.cli.client import DaemonClient, connect
 from hivekeep.cli.output import JsonFlag, console, print_json, safe, stderr, table, when
 
-app = typer.Typer(no_args_is_help=True, help="List, inspect, cancel and resume runs.")
+app = typer.Typer(no_args_is_help=True, help="List, inspect, pause, resume and replay runs.")
 
 RunArgument = Annotated[str, typer.Argument(help="The run's id, or enough of its beginning.")]
 
@@ -70,15 +70,50 @@ def follow(client: DaemonClient, run_id: str, *, as_json: bool) -> int:
 def print_result(detail: dict[str, Any]) -> None:
     """What came out of a run, in a few lines."""
     counts = detail["counts"]
+    if detail["goal"]:
+        _print_answers(detail)
+        return
     console.print(
         f"\n[bold]{safe(detail['title'])}[/]: {detail['state']}, "
         f"{counts.get('done', 0)} of {detail['documents']} documents read, "
         f"{detail['needs_review']} to review, {counts.get('failed', 0)} failed"
     )
+    _print_failures(detail)
+    for statement in detail["overview"]:
+        sources = ", ".join(PurePath(source["path"]).name for source in statement["sources"])
+        console.print(f"  • {safe(statement['text'])} [dim]{safe(sources)}[/]")
+    _print_end(detail)
+
+
+def _print_answers(detail: dict[str, Any]) -> None:
+    """What a free request gave: the values of its workers, then its files."""
+    agents = detail["agents"]
+    readers = [a for a in agents if a["role"] == "document"]
+    done = sum(a["state"] == "done" for a in readers)
+    console.print(f"\n[bold]{safe(detail['title'])}[/]: {detail['state']}", end="")
+    console.print(f", {done} of {len(readers)} readings done" if readers else "")
+    for agent in agents:
+        if agent["role"] == "task" and not agent["parent"]:
+            console.print(f"  [bold]{safe(agent['task'])}[/] [dim]{agent['state']}[/]")
+            for value in agent["values"]:
+                doubt = " [yellow]?[/]" if value["status"] == "needs_review" else ""
+                console.print(f"    {safe(value['name'])}: {safe(value['value'])}{doubt}")
+    _print_failures(detail)
+    _print_end(detail)
+
+
+def _print_failures(detail: dict[str, Any]) -> None:
     for agent in detail["agents"]:
         if failure := agent["failure"]:
             why = " ".join(failure[key] for key in ("what", "why") if failure[key])
             console.print(f"  [red]✗[/] {safe(agent['name'])}: {safe(why)}")
+
+
+def _print_end(detail: dict[str, Any]) -> None:
+    for line in detail["missing"]:
+        console.print(f"  [yellow]missing[/] {safe(line)}")
+    if detail["in_doubt"]:
+        console.print(f"  [yellow]in doubt[/] 'hivekeep runs resolve {detail['id']}' shows what.")
     if error := detail["error"]:
         console.print(f"  [red]{safe(error['what'])}[/] {safe(error['why'])} {safe(error['next'])}")
     for path in detail["deliverables"]:
@@ -123,6 +158,9 @@ def show_run(
         print_json(detail)
         return 0
     print_result(detail)
+    if detail["plan"]:
+        for line in detail["plan"]["text"].splitlines():
+            console.print(f"  [dim]{safe(line)}[/]")
     for agent in detail["agents"]:
         console.print(f"\n[bold]{safe(agent['name'])}[/] [dim]{agent['id']} {agent['state']}[/]")
         for value in agent["values"]:

@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from hivekeep import __version__
+from hivekeep.daemon.api_runs import add_run_verbs
 from hivekeep.daemon.service import Service
 from hivekeep.daemon.visitors import Visitors
 from hivekeep.domain.errors import ErrorCode, HivekeepError, UsageError
@@ -69,6 +70,7 @@ def create_api(service: Service) -> FastAPI:
     app.add_middleware(Visitors)
     _add_error_handlers(app)
     _add_run_routes(app, service)
+    add_run_verbs(app, service.runs)
     _add_watch_routes(app, service)
     _add_system_routes(app, service)
     return app

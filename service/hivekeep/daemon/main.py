@@ -201,8 +201,9 @@ class _Daemon:
             observe=self._observe,
             program_version=__version__,
         )
-        agents = self._gate.policy.current().settings.runs.max_agents
-        return Coordinator(self._journal, ports, Limits(agents=max(agents, 1)))
+        rules = self._gate.policy.current().settings.runs
+        limits = Limits(agents=max(rules.max_agents, 1), steps=rules.max_steps)
+        return Coordinator(self._journal, ports, limits)
 
     def _add_desktop(self, api: FastAPI, coordinator: Coordinator, readers: ReaderPool) -> None:
         assert self._service is not None

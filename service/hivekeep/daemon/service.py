@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from hivekeep.daemon.changes import Changes
 from hivekeep.daemon.gate import PolicyGate
 from hivekeep.daemon.inputs import describe, expand
 from hivekeep.daemon.profile import Profile
+from hivekeep.daemon.run_verbs import RunVerbs
 from hivekeep.daemon.views import run_detail, run_progress, run_summary
 from hivekeep.daemon.watches import WatchRegistry
 from hivekeep.domain.actions import Action, ActionKind
@@ -61,6 +63,7 @@ class Service:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self.runs = RunVerbs(parts.coordinator, parts.profile, parts.journal, self._submit)
 
     # Runs
 
@@ -105,7 +108,7 @@ class Service:
 
     async def _submit(
         self,
-        recipe: Recipe,
+        recipe: Recipe | None,
         plan: Plan,
         inputs: Sequence[InputFile],
         output: str,
@@ -114,11 +117,15 @@ class Service:
         *,
         watch: str = "",
         batch: str = "",
+        goal: str = "",
+        show_plan: bool = True,
+        previous: str = "",
     ) -> Any:
         gate = self._parts.gate
-        await gate.require(
-            Action(ActionKind.USE_RECIPE, recipe=plan.recipe, user_recipe=not recipe.builtin)
-        )
+        if recipe is not None:
+            await gate.require(
+                Action(ActionKind.USE_RECIPE, recipe=plan.recipe, user_recipe=not recipe.builtin)
+            )
         await gate.require(Action(ActionKind.START_RUN, recipe=plan.recipe, count=len(inputs)))
         entry = self._parts.store.entry(plan.model)
         self._parts.store.resolve(plan.model)
@@ -135,6 +142,9 @@ class Service:
                 watch=watch,
                 batch=batch,
                 model_sha256=entry.sha256,
+                goal=goal,
+                show_plan=show_plan,
+                previous=previous,
             )
         )
 
@@ -158,8 +168,9 @@ class Service:
             changes, seen = self._parts.changes, -1
             while True:
                 seen = await changes.wait(seen, at_most=1.0)
-                yield {**run_progress(record), "engine": encode(self._parts.engine.status())}
-                if record.state.ended:
+                view = run_progress(record, time.time())
+                yield {**view, "engine": encode(self._parts.engine.status())}
+                if record.state.at_rest:
                     return
                 await anyio.sleep(0.15)
 
@@ -234,7 +245,7 @@ class Service:
     def status(self) -> dict[str, Any]:
         """What the daemon is doing and what it uses; ``rss`` in bytes."""
         parts = self._parts
-        running = [r for r in parts.coordinator.records.values() if not r.state.ended]
+        running = [r for r in parts.coordinator.records.values() if not r.state.at_rest]
         return {
             "state": "working" if running else "idle",
             "version": __version__,

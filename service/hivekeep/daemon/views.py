@@ -11,7 +11,10 @@ from typing import Any
 from hivekeep.domain.runs import AgentState
 from hivekeep.domain.values import FieldValue, ValueStatus
 from hivekeep.journal import encode
-from hivekeep.swarm.events import AgentRecord, RunRecord
+from hivekeep.swarm.events import AgentRecord, RunRecord, StepRecord
+from hivekeep.swarm.planning import graph_text, graph_yaml
+from hivekeep.swarm.progress import time_left, tokens_per_second
+from hivekeep.swarm.reporting import OVERVIEW, missing
 
 
 def run_summary(record: RunRecord) -> dict[str, Any]:
@@ -25,7 +28,7 @@ def run_summary(record: RunRecord) -> dict[str, Any]:
         "created": record.created,
         "started": record.started,
         "ended": record.ended,
-        "documents": len(record.agents),
+        "documents": len(record.request.inputs),
         "counts": record.counts(),
         "needs_review": sum(
             agent.result is not None and agent.result.needs_review
@@ -36,18 +39,32 @@ def run_summary(record: RunRecord) -> dict[str, Any]:
         "error": record.error,
         "output": record.request.output,
         "model": record.request.plan.model,
+        "goal": record.request.goal,
+        "paused_for": record.paused_for,
+        "missing": missing(record),
+        "spent": encode(record.spent),
+        "in_doubt": len(record.doubts()),
     }
 
 
-def run_progress(record: RunRecord) -> dict[str, Any]:
-    """A summary with one short entry per agent, for live views."""
-    return {**run_summary(record), "agents": [_agent_line(a) for a in record.agents.values()]}
+def run_progress(record: RunRecord, now: float) -> dict[str, Any]:
+    """A summary with one short entry per agent, for live views; ``now`` is wall-clock time."""
+    left = time_left(record, now)
+    return {
+        **run_summary(record),
+        "agents": [_agent_line(a) for a in record.agents.values()],
+        "tokens_per_second": round(tokens_per_second(record, now), 2),
+        "left": encode(left) if left else None,
+    }
 
 
 def run_detail(record: RunRecord) -> dict[str, Any]:
     """Everything about a run, every value with its evidence included."""
     return {
         **run_summary(record),
+        "plan": plan_view(record),
+        "doubts": [_doubt(owner, step) for owner, step in record.doubts()],
+        "overview": _overview(record),
         "agents": [
             {
                 **_agent_line(agent),
@@ -62,11 +79,39 @@ def run_detail(record: RunRecord) -> dict[str, Any]:
     }
 
 
+def plan_view(record: RunRecord) -> dict[str, Any] | None:
+    """A free request's plan as data, as text, and as the YAML that a person may edit."""
+    if record.graph is None:
+        return None
+    return {
+        "tasks": encode(record.graph)["tasks"],
+        "note": record.graph.note,
+        "accepted": record.graph_accepted,
+        "text": graph_text(record.graph),
+        "yaml": graph_yaml(record.graph),
+    }
+
+
+def _doubt(owner: str, step: StepRecord) -> dict[str, Any]:
+    intent = step.intent or {}
+    prepared = {k: v for k, v in intent.get("prepared", {}).items() if k != "data"}
+    return {"agent": owner, "step": step.key, "why": step.doubt, "tool": intent.get("tool", ""),
+            "arguments": intent.get("arguments", {}), "prepared": prepared}  # fmt: skip
+
+
+def _overview(record: RunRecord) -> list[dict[str, Any]]:
+    step = record.steps.get(OVERVIEW)
+    return list(step.result["statements"]) if step and step.result else []
+
+
 def _agent_line(agent: AgentRecord) -> dict[str, Any]:
     last = next(reversed(agent.steps), "")
     return {
         "id": agent.id,
-        "name": PurePath(agent.input.path).name,
+        "name": PurePath(agent.input.path).name or agent.title,
+        "role": agent.role.value,
+        "task": agent.task,
+        "parent": agent.parent,
         "state": agent.state.value,
         "step": last,
         "seconds": round(agent.seconds, 2),

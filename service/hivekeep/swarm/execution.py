@@ -92,6 +92,11 @@ class Execution:
 
         :raises HivekeepError: if journal, audit log or disk fail, or nothing may be delivered.
         """
+        if await self.work():
+            await self._deliver()
+
+    async def work(self) -> bool:
+        """Let every agent do its part; false if a person has to decide first."""
         from hivekeep.swarm.asking import Asking
         from hivekeep.swarm.overview import write_overview
 
@@ -99,13 +104,11 @@ class Execution:
         await self.log.emit(Kind.RUN_STARTED, version)
         plan = self.record.request.plan
         if plan.kind is PlanKind.ASK:
-            if not await Asking(self).run():
-                return
-        else:
-            await self.work_through(self.record.documents())
-            if plan.overview:
-                await write_overview(self)
-        await self._deliver()
+            return await Asking(self).run()
+        await self.work_through(self.record.documents())
+        if plan.overview:
+            await write_overview(self)
+        return True
 
     async def work_through(self, agents: Iterable[AgentRecord]) -> None:
         """One agent for each document that has not ended yet, as many at once as may live."""

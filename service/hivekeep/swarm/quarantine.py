@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hivekeep.domain.errors import DocumentError, NotFoundError
-from hivekeep.journal import Event, Journal, NewEvent
+from hivekeep.journal import Event, NewEvent
+from hivekeep.swarm.steps import EventLog
 
 CRASHED, RELEASED = "document.crashed", "document.released"
 KINDS = (CRASHED, RELEASED)
@@ -40,7 +41,7 @@ class Poison:
 class Quarantine:
     """The ledger of one profile, kept in the journal outside of any run."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: EventLog) -> None:
         self._journal = journal
         self._known: dict[str, Poison] = {}
         self._fold(journal.events(kinds=KINDS))

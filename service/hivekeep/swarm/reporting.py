@@ -152,18 +152,25 @@ def _overview(record: RunRecord) -> tuple[Statement, ...]:
 
 
 def _tasks(record: RunRecord) -> tuple[TaskOutcome, ...]:
-    return tuple(
-        TaskOutcome(
-            id=agent.task,
-            goal=agent.title,
-            state=agent.state,
-            values=agent.result.values if agent.result else (),
-            problems=agent.result.problems if agent.result else (),
-            failure=agent.failure,
-            files=tuple(written(agent)),
-        )
+    """The outcome of each task that is not about single documents, in the plan's order."""
+    workers = {
+        agent.task: agent
         for agent in record.agents.values()
         if agent.role is AgentRole.TASK and agent.depth == 1
+    }
+    tasks = record.graph.tasks if record.graph else ()
+    return tuple(_task(workers[task.id]) for task in tasks if task.id in workers)
+
+
+def _task(agent: AgentRecord) -> TaskOutcome:
+    return TaskOutcome(
+        id=agent.task,
+        goal=agent.title,
+        state=agent.state,
+        values=agent.result.values if agent.result else (),
+        problems=agent.result.problems if agent.result else (),
+        failure=agent.failure,
+        files=tuple(written(agent)),
     )
 
 

@@ -7,16 +7,16 @@ however often the process is killed, and an effect that may have happened is nev
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import anyio
 
 from hivekeep.domain.budgets import Budget, Spent
 from hivekeep.domain.errors import BudgetError, InDoubtError
 from hivekeep.domain.runs import StepKind, Usage
-from hivekeep.journal import Event, Journal, NewEvent, encode
+from hivekeep.journal import Event, NewEvent, encode
 from hivekeep.swarm.events import AgentRecord, Kind, RunRecord, StepRecord, apply
 from hivekeep.tools import Happened
 
@@ -62,6 +62,24 @@ class Recalled:
     result: dict[str, Any]
 
 
+class EventLog(Protocol):
+    """Where events and blobs are kept; the journal is one."""
+
+    async def append(
+        self, events: Sequence[NewEvent], *, blobs: Sequence[bytes] = ()
+    ) -> list[Event]:
+        """Make ``events`` and ``blobs`` durable together and return the events as numbered."""
+        ...
+
+    def events(self, run: str | None = None, *, kinds: Sequence[str] = ()) -> Iterator[Event]:
+        """The durable events in order, of one run and of some kinds if asked."""
+        ...
+
+    def blob(self, sha256: str) -> bytes:
+        """:raises JournalError: if it is not there."""
+        ...
+
+
 class RunLog:
     """Journals the events of one run and folds them into its record at once.
 
@@ -72,7 +90,7 @@ class RunLog:
     def __init__(
         self,
         record: RunRecord,
-        journal: Journal,
+        journal: EventLog,
         observe: Callable[[Event], None],
         monotonic: Callable[[], float],
         recall: Recall | None = None,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hivekeep.domain.actions import Label
+from hivekeep.domain.actions import Action, ActionKind, Label
 from hivekeep.domain.documents import Block, Document
 from hivekeep.domain.errors import (
     AuditError,
@@ -127,6 +127,7 @@ class Worker:
             else:
                 call = self._given.tools.call(choice.tool, choice.arguments, self._given.grant)
                 tool = self._given.tools.tool(call.name)
+                await context.require(_use(tool, context))
                 arguments = tool.spec.arguments.model_validate(call.arguments, strict=False)
                 prepared = await tool.prepare(arguments, context)
         except (JournalError, AuditError, BudgetError):
@@ -219,6 +220,13 @@ def _failed(error: HivekeepError) -> dict[str, Any]:
     """An error may repeat what a document or a server said, so it is labelled like it."""
     origin = Origin(Label.UNTRUSTED, OriginKind.TOOL, "a tool's error", quote=str(error))
     return {"error": str(error.code), "provenance": encode(of(origin))}
+
+
+def _use(tool: Tool, context: ToolContext) -> Action:
+    """What policy is asked before any call; reading is judged by what is read, not by whom."""
+    reads = tool.spec.effect is EffectClass.READ
+    label = Label.TRUSTED if reads else context.provenance.label
+    return Action(ActionKind.USE_TOOL, tool=tool.spec.name, label=label)
 
 
 def given_tool(given: Assignment, choice: Choice) -> Tool:
