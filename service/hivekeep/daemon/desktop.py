@@ -63,7 +63,10 @@ class Desktop:
     def progress(self, run: str) -> dict[str, Any]:
         """A run with one short line for each agent and the time that is left."""
         record = self.coordinator.record(run)
-        return {**run_progress(record), "seconds_left": seconds_left(record, time.time())}
+        return {
+            **run_progress(record, time.time()),
+            "seconds_left": seconds_left(record, time.time()),
+        }
 
     async def run_sample(self) -> dict[str, Any]:
         """A run over the sample invoice that ships with Hivekeep."""
