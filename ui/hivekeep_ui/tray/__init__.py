@@ -1,0 +1,1 @@
+"""The tray icon: state, quick actions and notifications in a process of its own."""

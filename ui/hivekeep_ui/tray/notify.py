@@ -1,0 +1,101 @@
+"""Desktop notifications with buttons, over the freedesktop D-Bus interface.
+
+Responsible for sending and for the buttons that come back; what deserves a notification is
+``model``'s, whether now is the time ``settings``'.  Invariant: a desktop without a notification
+service is no error, because the icon says the same.
+
+https://specifications.freedesktop.org/notification-spec/latest/
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from jeepney import DBusAddress, HeaderFields, MatchRule, MessageType, message_bus, new_method_call
+from jeepney.io.blocking import DBusConnection, open_dbus_connection
+
+from hivekeep_ui.tray.model import Notice
+
+_SERVICE = DBusAddress(
+    "/org/freedesktop/Notifications",
+    bus_name="org.freedesktop.Notifications",
+    interface="org.freedesktop.Notifications",
+)
+_NORMAL, _CRITICAL = 1, 2
+_REMEMBERED = 50
+
+Chosen = Callable[[tuple[str, ...]], None]
+
+
+class Notifier:
+    """Sends notifications; ``chosen`` is called with the verb of a button that was pressed."""
+
+    def __init__(self, chosen: Chosen) -> None:
+        self._chosen = chosen
+        self._buttons: dict[int, tuple[tuple[tuple[str, ...], str], ...]] = {}
+        self._lock = threading.Lock()
+        self._sender = _connect()
+        if self._sender is not None:
+            threading.Thread(target=self._listen, name="notifications", daemon=True).start()
+
+    @property
+    def works(self) -> bool:
+        """Whether there is a bus to send to."""
+        return self._sender is not None
+
+    def send(self, notice: Notice) -> bool:
+        """Show it; false if no notification service took it."""
+        if self._sender is None:
+            return False
+        actions = [part for number, (_, text) in enumerate(notice.buttons)
+                   for part in (str(number), text)]  # fmt: skip
+        urgency = _CRITICAL if notice.urgent else _NORMAL
+        hints = {"urgency": ("y", urgency), "desktop-entry": ("s", "hivekeep")}
+        body = ("Hivekeep", 0, "", notice.title, _escaped(notice.text), actions, hints, -1)
+        message = new_method_call(_SERVICE, "Notify", "susssasa{sv}i", body)
+        with self._lock:
+            try:
+                reply = self._sender.send_and_get_reply(message, timeout=5)
+            except (OSError, TimeoutError):
+                return False
+            if reply.header.message_type is not MessageType.method_return:
+                return False
+            self._buttons[int(reply.body[0])] = notice.buttons
+            while len(self._buttons) > _REMEMBERED:
+                self._buttons.pop(next(iter(self._buttons)))
+        return True
+
+    def _listen(self) -> None:
+        connection = _connect()
+        if connection is None:
+            return
+        rule = MatchRule(type="signal", interface="org.freedesktop.Notifications")
+        connection.send_and_get_reply(message_bus.AddMatch(rule))
+        while True:
+            try:
+                message = connection.receive()
+            except (OSError, EOFError):
+                return
+            if message.header.fields.get(HeaderFields.member) == "ActionInvoked":
+                self._invoked(message.body)
+
+    def _invoked(self, body: tuple[Any, ...]) -> None:
+        number, key = body
+        with self._lock:
+            buttons = self._buttons.pop(int(number), ())
+        if str(key).isdigit() and int(key) < len(buttons):
+            self._chosen(buttons[int(key)][0])
+
+
+def _connect() -> DBusConnection | None:
+    try:
+        return open_dbus_connection("SESSION")
+    except (OSError, KeyError, ValueError):
+        return None
+
+
+def _escaped(text: str) -> str:
+    """The body may be taken for markup by the service; text from outside must stay text."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
