@@ -37,6 +37,7 @@ from hivekeep.recipes import Recipe, find_recipe
 from hivekeep.secrets import KeyStore
 from hivekeep.swarm.coordinator import Coordinator
 from hivekeep.swarm.events import RunRequest
+from hivekeep.swarm.requests import parted
 from hivekeep.triggers import Batch, WatchConfig, WatchService
 
 
@@ -132,21 +133,24 @@ class Service:
         await gate.require(
             Action(ActionKind.USE_MODEL, model=plan.model, model_sha256=entry.sha256)
         )
-        return await self._parts.coordinator.submit(
-            RunRequest(
-                plan=plan,
-                inputs=tuple(inputs),
-                title=title or plan.title,
-                trigger=trigger,
-                output=output or str(self._parts.profile.results),
-                watch=watch,
-                batch=batch,
-                model_sha256=entry.sha256,
-                goal=goal,
-                show_plan=show_plan,
-                previous=previous,
-            )
+        request = RunRequest(
+            plan=plan,
+            inputs=tuple(inputs),
+            title=title or plan.title,
+            trigger=trigger,
+            output=output or str(self._parts.profile.results),
+            watch=watch,
+            batch=batch,
+            model_sha256=entry.sha256,
+            goal=goal,
+            show_plan=show_plan,
+            previous=previous,
         )
+        coordinator = self._parts.coordinator
+        # A person who asks for too much is told; nobody is there to be told by a watched folder.
+        parts = parted(request, coordinator.limits) if watch else [request]
+        first, *_ = [await coordinator.submit(part) for part in parts]
+        return first
 
     def list_runs(self, limit: int) -> list[dict[str, Any]]:
         """Summaries, newest first."""

@@ -6,6 +6,8 @@ not fit is refused with the number that would.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hivekeep.domain.errors import UsageError
 from hivekeep.domain.fields import PlanKind
 from hivekeep.swarm.agent import steps_per_document
@@ -55,6 +57,26 @@ def require_within(request: RunRequest, limits: Limits) -> None:
             why=f"{allowed} is the limit for one run.",
             next_step=f"Give at most {_fitting(request, allowed, each)} documents at a time.",
         )
+
+
+def parted(request: RunRequest, limits: Limits) -> list[RunRequest]:
+    """The request as runs that each fit the limits, in order; most often it is one.
+
+    Parts of a batch are told apart by a number after the batch's id, so that a batch that is
+    delivered again finds the runs that it has.
+    """
+    allowed = min(limits.steps, request.plan.limits.run.steps or limits.steps)
+    most = _fitting(request, allowed, steps_per_document(request.plan))
+    if most < 1 or len(request.inputs) <= most:
+        return [request]
+    return [
+        replace(
+            request,
+            inputs=request.inputs[start : start + most],
+            batch=f"{request.batch}/{start // most + 1}" if request.batch else "",
+        )
+        for start in range(0, len(request.inputs), most)
+    ]
 
 
 def _fitting(request: RunRequest, allowed: int, each: int) -> int:
