@@ -17,7 +17,6 @@ from pydantic import Field
 from hivekeep.deliverables.cells import Cell as SheetCell
 from hivekeep.deliverables.cells import text_cell, typed_value
 from hivekeep.deliverables.layout import Column, Sheet
-from hivekeep.deliverables.workbook import write_workbook
 from hivekeep.domain.actions import Label
 from hivekeep.domain.fields import FieldType
 from hivekeep.tools.context import ToolContext
@@ -68,6 +67,9 @@ def _render(arguments: WorkbookArguments) -> bytes:
     rows = tuple(
         tuple(_cell(text) for text in [*row, *[""] * width][:width]) for row in arguments.rows
     )
+    # Imported here: a daemon that writes no such table does not load a spreadsheet library.
+    from hivekeep.deliverables.workbook import write_workbook
+
     columns = tuple(Column(heading) for heading in arguments.columns)
     sheet = Sheet("Table", Path(arguments.name).stem, columns, rows)
     file = io.BytesIO()
