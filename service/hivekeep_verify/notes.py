@@ -55,6 +55,14 @@ class VerifierKey:
             raise FormatError("the verifier key's id does not belong to it")
         return key
 
+    @classmethod
+    def of(cls, name: str, encoded: str) -> VerifierKey:
+        """The key with these 32 bytes in base64.
+
+        :raises FormatError: if it is something else.
+        """
+        return cls(name, decode64(encoded))
+
     def verifies(self, signature: bytes, message: bytes) -> bool:
         """Whether this key made the signature."""
         try:

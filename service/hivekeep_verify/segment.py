@@ -19,6 +19,7 @@ from hivekeep_verify.notes import Checkpoint, VerifierKey, certificate_text, dec
 from hivekeep_verify.tree import Frontier
 
 FORMAT = "hivekeep-audit/2"
+_USUAL_HEADER = 1 << 14
 
 Inspect = Callable[[int, Frame, bytes], str]
 """Looks into an event: segment number, frame, chain value before it; says what is wrong, or ''."""
@@ -115,11 +116,14 @@ def read_header(path: Path) -> Header:
     :raises FormatError: if the file does not begin with one.
     :raises OSError: if it cannot be read.
     """
+    start = len(layout.MAGIC)
     with path.open("rb") as file:
-        data = file.read(layout.MAX_FRAME + 64)
-    if data[: len(layout.MAGIC)] != layout.MAGIC:
-        raise FormatError("this is not an audit segment")
-    return parse_header(layout.parse_frame(data, len(layout.MAGIC)))
+        data = file.read(_USUAL_HEADER)
+        if data[:start] != layout.MAGIC:
+            raise FormatError("this is not an audit segment")
+        if int.from_bytes(data[start : start + 4], "big") > len(data) - start - 4:
+            data += file.read(layout.MAX_FRAME)
+    return parse_header(layout.parse_frame(data, start))
 
 
 def check_segment(

@@ -62,5 +62,5 @@ def test_what_is_read_back_is_the_same_and_writes_the_same(value: object) -> Non
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), {1: 2}, {"a": b"x"}, object()])
 def test_what_json_cannot_hold_is_refused(value: object) -> None:
-    with pytest.raises(ValueError, match=r"."):
+    with pytest.raises(ValueError, match=r"number|type|key"):
         canonical(value)

@@ -8,6 +8,7 @@ from hivekeep.audit.log import AuditLog, AuditSettings, AuditState
 from hivekeep.audit.reading import records
 from hivekeep.audit.record import AuditEvent, AuditRecord, DataRef, ModelRef
 from hivekeep.audit.sealing import Recipient
+from hivekeep.audit.searching import Query, search
 from hivekeep.audit.verifying import verify
 from hivekeep_verify import Problem, Report
 
@@ -20,8 +21,10 @@ __all__ = [
     "DataRef",
     "ModelRef",
     "Problem",
+    "Query",
     "Recipient",
     "Report",
     "records",
+    "search",
     "verify",
 ]

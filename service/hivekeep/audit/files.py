@@ -58,6 +58,20 @@ def write_durably(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
+def write_derived(path: Path, data: bytes) -> None:
+    """Replace a file that can be made again; it is not synced.
+
+    :raises OSError: if it cannot be written.
+    """
+    temporary = path.with_name(path.name + ".new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        write_all(descriptor, data)
+    finally:
+        os.close(descriptor)
+    temporary.replace(path)
+
+
 def sync_folder(folder: Path) -> None:
     """Make names in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""Does in the background what must not hold up an append: anchors and new signing keys.
+"""Does in the background what must not hold up an append: anchors, new signing keys, indexes.
 
 Responsible for when; ``log`` knows how.  Invariant: while nothing is written it sleeps without a
 timeout, so an idle log causes no wake-ups.
@@ -9,26 +9,23 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from hivekeep.domain.errors import HivekeepError
 
 logger = logging.getLogger(__name__)
-_ANCHOR_RECORDS = 1_000
+_ANCHOR_WRITES = 1_000
 
 
 class Keeper:
-    """One thread with two deadlines, counted from the first write that is not dealt with yet."""
+    """One thread with a deadline for each job, counted from the first write not dealt with yet.
 
-    def __init__(
-        self,
-        anchor: Callable[[], None],
-        evolve: Callable[[], None],
-        anchor_seconds: float,
-        epoch_seconds: float,
-    ) -> None:
-        self._jobs = {"anchor": anchor, "evolve": evolve}
-        self._delays = {"anchor": anchor_seconds, "evolve": epoch_seconds}
+    :param jobs: what to do, and how many seconds after a write; ``None``: only when asked to.
+    """
+
+    def __init__(self, jobs: Mapping[str, tuple[Callable[[], None], float | None]]) -> None:
+        self._jobs = {name: job for name, (job, _) in jobs.items()}
+        self._delays = {name: wait for name, (_, wait) in jobs.items() if wait is not None}
         self._due: dict[str, float] = {}
         self._writes = 0
         self._stopping = False
@@ -40,14 +37,20 @@ class Keeper:
         """Something was written."""
         with self._changed:
             self._writes += 1
-            if len(self._due) < len(self._jobs):
+            if not self._delays.keys() <= self._due.keys():
                 now = time.monotonic()
                 for name, delay in self._delays.items():
                     self._due.setdefault(name, now + delay)
                 self._changed.notify()
-            if self._writes == _ANCHOR_RECORDS:
+            if self._writes == _ANCHOR_WRITES:
                 self._due["anchor"] = 0.0
                 self._changed.notify()
+
+    def soon(self, name: str) -> None:
+        """Do a job as soon as the thread is free."""
+        with self._changed:
+            self._due[name] = 0.0
+            self._changed.notify()
 
     def stop(self) -> None:
         """End the thread; what is due is left to the caller."""
@@ -69,7 +72,7 @@ class Keeper:
                     self._writes = 0
             try:
                 self._jobs[name]()
-            except HivekeepError as error:
+            except (HivekeepError, OSError) as error:
                 # Appends go on: the old key still signs, and the state says that this failed.
                 logger.warning("audit log: %s was not done: %s", name, error)
 

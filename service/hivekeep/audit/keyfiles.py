@@ -22,6 +22,13 @@ from hivekeep_verify.check import key_file_path
 _PENDING = ".pending"
 
 
+def prepare_owner_key(vault: AuditVault) -> bytes:
+    """A new owner key, beside the one in force."""
+    made = os.urandom(32)
+    vault.save(next_owner=made)
+    return made
+
+
 def settle_owner_key(vault: AuditVault, key_file: bytes) -> None:
     """Keep the one of two owner keys that a key file is wrapped for."""
     successor = vault.next_owner
@@ -37,8 +44,8 @@ def settle_owner_key(vault: AuditVault, key_file: bytes) -> None:
 def prepare_rewrap(
     folder: Path, segment_keys: Iterable[SegmentKey], log: bytes, owner: bytes,
     recipients: Sequence[Recipient],
-) -> dict[str, Any]:  # fmt: skip
-    """Write key files beside those in force; returns the note that puts them in force.
+) -> dict[str, str]:  # fmt: skip
+    """Write key files beside those in force; returns their hashes by segment.
 
     :raises OSError: if they cannot be written.
     """
@@ -48,8 +55,7 @@ def prepare_rewrap(
         path = key_file_path(folder, key.number)
         files.write_durably(path.with_name(path.name + _PENDING), wrapped)
         hashes[str(key.number)] = sha256(wrapped).hexdigest()
-    readers = [str(recipient) for recipient in recipients]
-    return {"type": "keys", "files": hashes, "owner": owner_id(owner), "recipients": readers}
+    return hashes
 
 
 def finish_changes(folder: Path, notes: Iterable[Mapping[str, Any]]) -> None:

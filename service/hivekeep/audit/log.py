@@ -12,21 +12,28 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from hivekeep.audit import files
+from hivekeep.audit import custody, files
 from hivekeep.audit.chain import Chain
+from hivekeep.audit.delivery import Target
+from hivekeep.audit.forwarding import SinkState
 from hivekeep.audit.keeper import Keeper
 from hivekeep.audit.opening import begin_segment, open_log
+from hivekeep.audit.outlets import LogView, Outlets
 from hivekeep.audit.record import AuditEvent, timestamp, to_bytes
-from hivekeep.audit.sealing import Recipient
+from hivekeep.audit.sealing import OwnerKey, Recipient
+from hivekeep.audit.searching import index_sealed
 from hivekeep.audit.vault import AuditVault
+from hivekeep.audit.witness import WitnessState
 from hivekeep.domain.errors import AuditError, SecretsError
 from hivekeep.secrets import KeyStore
 from hivekeep_verify.notes import VerifierKey
 
 SEGMENT_BYTES = 4 << 20
+_DAY = 86_400
 # After these the disk may have room again; after any other failure its cache cannot be trusted.
 _PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
@@ -36,12 +43,16 @@ class AuditSettings:
     """What policy says about the log. Times are in seconds.
 
     ``recipients`` can read new segments; ``epoch_seconds`` is how long one signing key is used at
-    most, ``anchor_seconds`` how long the anchor may lag behind.
+    most, ``anchor_seconds`` how long the anchor may lag behind.  After ``retention_days`` the keys
+    of a segment's content are destroyed.  ``witnesses`` get checkpoints, ``sinks`` records.
     """
 
     recipients: tuple[Recipient, ...] = ()
     epoch_seconds: float = 600.0
     anchor_seconds: float = 30.0
+    retention_days: int | None = None
+    witnesses: tuple[Target, ...] = ()
+    sinks: tuple[Target, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +90,8 @@ class AuditLog:
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._folder, self.settings = folder, settings
+        self.folder, self.settings = folder, settings
+        self.custody = threading.Lock()
         self._wall, self._monotonic = wall, monotonic
         self._pending: list[_Ticket] = []
         self._pending_lock = threading.Lock()
@@ -88,9 +100,9 @@ class AuditLog:
         self._state, self._why, self._anchor_state = "ok", "", "ok"
         self._lock = files.lock(folder)
         try:
-            self._vault = AuditVault(keys)
+            self.vault = AuditVault(keys)
             opened = open_log(
-                folder, keys, self._vault, settings.recipients, timestamp(wall())
+                folder, keys, self.vault, settings.recipients, timestamp(wall())
             )  # fmt: skip
             self._head = files.HeadFile(folder)
         except OSError as error:
@@ -100,12 +112,22 @@ class AuditLog:
             self._lock.close()
             raise
         self._chain, self._signer, self._segment = opened.chain, opened.signer, opened.segment
-        self._note, self._anchored = opened.note, self._vault.anchor_note
+        self._began = datetime.fromisoformat(opened.began).timestamp()
+        self._note, self._anchored = opened.note, self.vault.anchor_note
         if opened.note:
             self._head.write(opened.note)
-        self._keeper = Keeper(
-            self.anchor, self.evolve, settings.anchor_seconds, settings.epoch_seconds
+        self._outlets = Outlets(
+            LogView(folder, self.identity.hex(), self._reader, lambda: self.count)
         )
+        self._outlets.use(settings.witnesses, settings.sinks)
+        self._keeper = Keeper(
+            {
+                "anchor": (self.anchor, settings.anchor_seconds),
+                "evolve": (self.evolve, settings.epoch_seconds),
+                "sealed": (self._look_after_sealed, None),
+            }
+        )
+        self._keeper.soon("sealed")
         if opened.remarks:
             self.append_many(opened.remarks)
         self.anchor()
@@ -120,10 +142,27 @@ class AuditLog:
         """Open or begin the log in ``folder``."""
         return cls(folder, keys, settings)
 
+    def configure(self, settings: AuditSettings) -> None:
+        """Obey other settings from now on; new readers read the segments that begin after this."""
+        with self._write_lock:
+            self.settings = settings
+        self._outlets.use(settings.witnesses, settings.sinks)
+        self._keeper.soon("anchor")
+        self._keeper.soon("sealed")
+
     @property
     def count(self) -> int:
         """How many records the log holds, notes included."""
         return self._chain.index
+
+    @property
+    def identity(self) -> bytes:
+        """The log's 16 random bytes."""
+        return self._chain.log
+
+    def now(self) -> float:
+        """Wall-clock seconds, as records get them."""
+        return self._wall()
 
     @property
     def origin(self) -> str:
@@ -147,6 +186,18 @@ class AuditLog:
             self._state, self._chain.index, self._chain.number, self._signer.current.epoch,
             self._why, self._anchor_state,
         )  # fmt: skip
+
+    def witnessed(self) -> list[tuple[str, str]]:
+        """Checkpoints of this log that witnesses keep and that can be read back, with places."""
+        return self._outlets.witnessed()
+
+    def witness_states(self) -> list[WitnessState]:
+        """How each witness is."""
+        return self._outlets.witness_states(self._note)
+
+    def sink_states(self) -> list[SinkState]:
+        """How each sink is."""
+        return self._outlets.sink_states()
 
     def append(self, event: AuditEvent) -> int:
         """Record one event; it is on the disk when this returns. Returns its number.
@@ -172,12 +223,13 @@ class AuditLog:
             raise ticket.error
         return ticket.last
 
-    def change(self, said: dict[str, Any], done: Callable[[], None]) -> None:
+    def change(self, say: Callable[[], dict[str, Any]], done: Callable[[], None]) -> None:
         """Put a public note into the log, then do what it says before anything else is written.
 
         :raises AuditError: if the note could not be written; then nothing is done.
         """
         with self._write_lock:
+            said = say()
             self._write(lambda chain: chain.note(said))
             done()
 
@@ -197,13 +249,16 @@ class AuditLog:
         self.anchor()
 
     def anchor(self) -> None:
-        """Note how far the log has come in the key store."""
+        """Note how far the log has come in the key store, and tell the witnesses."""
         with self._keys_lock:
             note = self._note
-            if not note or note == self._anchored:
+            if not note:
+                return
+            self._outlets.publish(note)
+            if note == self._anchored:
                 return
             try:
-                self._vault.save(anchor=note)
+                self.vault.save(anchor=note)
             except SecretsError as error:
                 self._anchor_state = str(error)
                 raise
@@ -214,6 +269,7 @@ class AuditLog:
         if self._state == "closed":
             return
         self._keeper.stop()
+        self._outlets.stop()
         if self._state == "ok":
             self.anchor()
         with self._write_lock:
@@ -221,6 +277,16 @@ class AuditLog:
             self._segment.close()
             self._head.close()
             self._lock.close()
+
+    def _look_after_sealed(self) -> None:
+        """Index segments that are not written to any more; destroy keys that policy says to."""
+        days = self.settings.retention_days
+        if days is not None:
+            custody.shred(self, older_than_days=days)
+        index_sealed(self.folder, self._reader())
+
+    def _reader(self) -> OwnerKey:
+        return OwnerKey(self.vault.owner_or_new())
 
     def _write_tickets(self, batch: list[_Ticket]) -> None:
         contents: list[bytes] = []
@@ -261,15 +327,17 @@ class AuditLog:
         self._head.write(note)
         if wake:
             self._keeper.written()
+            self._outlets.written()
 
     def _begin_segment_if_full(self) -> None:
-        if self._segment.size < SEGMENT_BYTES:
+        old = self.settings.retention_days is not None and self._wall() - self._began > _DAY
+        if self._segment.size < SEGMENT_BYTES and not old:
             return
         self._require_writable()
         chain = self._chain.copy()
         try:
             segment, note = begin_segment(
-                chain, self._signer, self._folder, self._vault.owner_or_new(),
+                chain, self._signer, self.folder, self.vault.owner_or_new(),
                 self.settings.recipients,
                 time=timestamp(self._wall()),
             )  # fmt: skip
@@ -277,7 +345,9 @@ class AuditLog:
             raise self._fail(error) from error
         self._segment.close()
         self._segment, self._chain, self._note = segment, chain, note
+        self._began = self._wall()
         self._head.write(note)
+        self._keeper.soon("sealed")
 
     def _require_writable(self) -> None:
         if self._state == "blocked":
@@ -294,7 +364,7 @@ class AuditLog:
             )
 
     def _fail(self, error: OSError) -> AuditError:
-        failure = files.unwritable(self._folder, error)
+        failure = files.unwritable(self.folder, error)
         self._why = failure.why.rstrip(".")
         self._state = "blocked" if error.errno in _PASSING else "failed"
         return failure

@@ -8,6 +8,7 @@ acknowledged, and even then it is kept aside.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -18,7 +19,7 @@ from hivekeep.audit import files
 from hivekeep.audit.chain import Chain
 from hivekeep.audit.first_verify import first_segment_paths, verify_first
 from hivekeep.audit.keyfiles import finish_changes, settle_owner_key
-from hivekeep.audit.record import AuditEvent
+from hivekeep.audit.record import AuditEvent, timestamp
 from hivekeep.audit.sealing import OwnerKey, Recipient, SegmentKey, unwrap, wrap
 from hivekeep.audit.signing import SigningKeys
 from hivekeep.audit.vault import AuditVault
@@ -26,7 +27,7 @@ from hivekeep.secrets import KeyStore
 from hivekeep_verify.check import Claim, key_file_path, read_head, segment_paths
 from hivekeep_verify.frames import Commit, FormatError
 from hivekeep_verify.notes import Checkpoint, VerifierKey, sign_line, signed_note
-from hivekeep_verify.segment import Header, SegmentReport, check_segment
+from hivekeep_verify.segment import FORMAT, Header, SegmentReport, check_segment
 
 FIRST_FOLDER = "first"
 
@@ -35,7 +36,8 @@ FIRST_FOLDER = "first"
 class Opened:
     """A log ready to be written to.
 
-    ``note`` is its newest checkpoint, ``remarks`` what has to be recorded about how it was found.
+    ``note`` is its newest checkpoint, ``remarks`` what has to be recorded about how it was found,
+    ``began`` the moment its newest segment began.
     """
 
     chain: Chain
@@ -43,10 +45,11 @@ class Opened:
     segment: files.OpenSegment
     note: str
     remarks: list[AuditEvent]
+    began: str
 
 
 def open_log(
-    folder: Path, keys: KeyStore, vault: AuditVault, recipients: Sequence[Recipient], time: str
+    folder: Path, keys: KeyStore, vault: AuditVault, recipients: Sequence[Recipient], now: str
 ) -> Opened:
     """Continue or begin the log in ``folder``, whose lock is held.
 
@@ -58,7 +61,7 @@ def open_log(
         opened = _continue(folder, vault, paths[-1])
     else:
         continues = _first_version(folder, keys)
-        opened = _begin(folder, vault, recipients, time, continues)
+        opened = _begin(folder, vault, recipients, now, continues)
     _move_first(folder)
     return opened
 
@@ -86,7 +89,7 @@ def begin_segment(
 
 
 def _begin(
-    folder: Path, vault: AuditVault, recipients: Sequence[Recipient], time: str,
+    folder: Path, vault: AuditVault, recipients: Sequence[Recipient], now: str,
     continues: dict[str, Any] | None,
 ) -> Opened:  # fmt: skip
     anchor = vault.anchor
@@ -95,9 +98,36 @@ def _begin(
     chain = Chain.begin(os.urandom(16))
     signer = SigningKeys.begin(vault, chain.origin)
     segment, note = begin_segment(
-        chain, signer, folder, vault.owner_or_new(), recipients, time=time, continues=continues
+        chain, signer, folder, vault.owner_or_new(), recipients, time=now, continues=continues
     )
-    return Opened(chain, signer, segment, note, [])
+    return Opened(chain, signer, segment, note, [], now)
+
+
+def begin_anew(folder: Path, keys: KeyStore) -> Path:
+    """Set a log aside that cannot be continued, and begin one that says so; returns its place.
+
+    The owner's key stays, so what can be read of the old log can still be read.
+
+    :raises AuditError: if the log is in use or the folder cannot be written.
+    """
+    held = files.lock(folder)
+    try:
+        vault = AuditVault(keys)
+        now = timestamp(time.time())
+        aside = folder.with_name(f"{folder.name}-set-aside-{now[:19].replace(':', '')}")
+        folder.replace(aside)
+        held.close()
+        held = files.lock(folder)
+        continues = {"format": FORMAT, "anchor": vault.anchor_note, "set_aside": aside.name}
+        vault.save(anchor="")
+        opened = _begin(folder, vault, (), now, continues)
+        opened.segment.close()
+        vault.save(anchor=opened.note)
+    except OSError as error:
+        raise files.unwritable(folder, error) from error
+    finally:
+        held.close()
+    return aside
 
 
 def _first_version(folder: Path, keys: KeyStore) -> dict[str, Any] | None:
@@ -148,7 +178,7 @@ def _continue(folder: Path, vault: AuditVault, path: Path) -> Opened:
         raise files.tampered(folder, str(error)) from error
     chain = Chain.at(bytes.fromhex(header.log), header.number, end, key)
     note = _note(header, last, end.public if last.epoch == end.epoch else b"")
-    return Opened(chain, signer, files.OpenSegment(path), note, remarks)
+    return Opened(chain, signer, files.OpenSegment(path), note, remarks, header.raw["time"])
 
 
 def _compare(folder: Path, vault: AuditVault, report: SegmentReport) -> list[AuditEvent]:

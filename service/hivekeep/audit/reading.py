@@ -6,9 +6,11 @@ keys were destroyed, or that were damaged, are left out of what is read here.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hivekeep.audit.first_verify import first_records, first_segment_paths
 from hivekeep.audit.opening import FIRST_FOLDER
@@ -19,7 +21,7 @@ from hivekeep.domain.errors import AuditError
 from hivekeep.secrets import KeyStore
 from hivekeep_verify import frames as layout
 from hivekeep_verify.check import key_file_path, segment_paths
-from hivekeep_verify.frames import COMMIT, EVENT, FormatError, Frame
+from hivekeep_verify.frames import COMMIT, EVENT, NOTE, FormatError, Frame
 from hivekeep_verify.segment import Header, parse_header, read_header
 
 
@@ -29,6 +31,23 @@ class Entry:
 
     frame: Frame
     previous: bytes
+
+
+def read_key(path: Path, reader: ReadingKey) -> SegmentKey | None:
+    """The key of a segment, ``None`` if it was destroyed or is not for this reader.
+
+    :raises FormatError: if the segment does not begin as it has to.
+    :raises OSError: if it cannot be read.
+    """
+    return _unwrap(path, read_header(path), reader)
+
+
+def _unwrap(path: Path, header: Header, reader: ReadingKey) -> SegmentKey | None:
+    try:
+        raw = key_file_path(path.parent, header.number).read_bytes()
+        return unwrap(raw, reader, bytes.fromhex(header.raw["key_commitment"]))
+    except (FileNotFoundError, FormatError):
+        return None
 
 
 class SegmentReader:
@@ -42,15 +61,7 @@ class SegmentReader:
         self._data = path.read_bytes()
         first = next(layout.parse_frames(self._data))
         self.header: Header = parse_header(first)
-        self.key = self._unwrap(path, reader)
-
-    def _unwrap(self, path: Path, reader: ReadingKey) -> SegmentKey | None:
-        commitment = bytes.fromhex(self.header.raw["key_commitment"])
-        try:
-            raw = key_file_path(path.parent, self.header.number).read_bytes()
-            return unwrap(raw, reader, commitment)
-        except (FileNotFoundError, FormatError):
-            return None
+        self.key = _unwrap(path, self.header, reader)
 
     def entries(self) -> Iterator[Entry]:
         """All entries; ends where a write is under way, or at damage."""
@@ -80,12 +91,30 @@ class SegmentReader:
         except FormatError:
             return None
 
-    def records(self) -> Iterator[AuditRecord]:
-        """All readable records."""
+    def entries_with_records(self) -> Iterator[tuple[Entry, AuditRecord]]:
+        """All readable records with their entries."""
         for entry in self.entries():
             record = self.record(entry)
             if record is not None:
-                yield record
+                yield entry, record
+
+    def records(self) -> Iterator[AuditRecord]:
+        """All readable records."""
+        return (record for _, record in self.entries_with_records())
+
+    def record_at(self, offset: int) -> AuditRecord | None:
+        """The readable record whose frame begins at ``offset``."""
+        try:
+            frame = layout.parse_frame(self._data, offset)
+        except FormatError:
+            return None
+        # A frame ends with its chain value, and an event is never a segment's first frame.
+        return self.record(Entry(frame, self._data[offset - 32 : offset]))
+
+    @property
+    def last_chain(self) -> bytes:
+        """The chain value at the end of a segment that is not written to any more."""
+        return self._data[-32:]
 
 
 def owner_reader(keys: KeyStore) -> OwnerKey:
@@ -113,7 +142,7 @@ def open_segments(
     """
     paths = segment_paths(folder)
     if since:
-        paths = paths[_segment_of(paths, since) :]
+        paths = paths[segment_of(paths, since) :]
     for path in reversed(paths) if newest_first else paths:
         try:
             yield SegmentReader(path, reader)
@@ -125,19 +154,36 @@ def open_segments(
             ) from error
 
 
-def records(
-    folder: Path, keys: KeyStore, *, limit: int | None = None, action: str = ""
+def read_folder(
+    folder: Path, reader: ReadingKey, *, limit: int | None = None, action: str = "", after: int = -1
 ) -> list[AuditRecord]:
-    """The newest ``limit`` readable records in order, of one kind of action if asked.
+    """The newest ``limit`` records in order that a key can read, also of a copied log.
 
+    :param after: only those behind this record.
     :raises AuditError: if the log cannot be read at all.
     """
     found: list[AuditRecord] = []
-    for segment in open_segments(folder, owner_reader(keys), newest_first=True):
-        here = [r for r in segment.records() if not action or r.action == action]
-        found = here + found
+    for segment in open_segments(folder, reader, newest_first=True, since=after + 1):
+        found[:0] = [
+            record
+            for record in segment.records()
+            if record.sequence > after and (not action or record.action == action)
+        ]
         if limit and len(found) >= limit:
             return found[-limit:]
+    return found
+
+
+def records(
+    folder: Path, keys: KeyStore, *, limit: int | None = None, action: str = "", after: int = -1
+) -> list[AuditRecord]:
+    """As ``read_folder`` with the owner's key, and with a log of the first version before it.
+
+    :raises AuditError: if the log cannot be read at all.
+    """
+    found = read_folder(folder, owner_reader(keys), limit=limit, action=action, after=after)
+    if after >= 0 or (limit and len(found) == limit):
+        return found
     first = folder / FIRST_FOLDER
     if first_segment_paths(first):
         old = [r for r in first_records(first, keys) if not action or r.action == action]
@@ -145,7 +191,21 @@ def records(
     return found[-limit:] if limit else found
 
 
-def _segment_of(paths: list[Path], record: int) -> int:
+def notes(path: Path) -> Iterator[dict[str, Any]]:
+    """The public notes of a segment.
+
+    :raises FormatError: if one cannot be read.
+    :raises OSError: if the segment cannot be.
+    """
+    for frame in layout.parse_frames(path.read_bytes()):
+        if frame.kind == NOTE:
+            try:
+                yield json.loads(frame.content)
+            except ValueError as error:
+                raise FormatError("a note cannot be read") from error
+
+
+def segment_of(paths: list[Path], record: int) -> int:
     """The position of the segment that holds a record, by bisection over the headers."""
     low, high = 0, len(paths)
     while high - low > 1:

@@ -104,15 +104,9 @@ def to_bytes(event: AuditEvent, *, time: float, monotonic: float) -> bytes:
         if value:
             said[name] = value
     if event.data:
-        said["data"] = [
-            _without_empty(name=item.name, sha256=item.sha256, label=item.label)
-            for item in event.data
-        ]
+        said["data"] = [_data(item) for item in event.data]
     if event.model is not None:
-        model = event.model
-        said["model"] = _without_empty(
-            name=model.name, sha256=model.sha256, sampling=model.sampling
-        )
+        said["model"] = _model(event.model)
     try:
         content = canonical(said)
     except (ValueError, RecursionError) as error:
@@ -148,6 +142,31 @@ def from_bytes(sequence: int, content: bytes) -> AuditRecord:
         )
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"the record's content makes no sense: {error}") from error
+
+
+def plain(record: AuditRecord) -> dict[str, Any]:
+    """A record for other programs: time after RFC 3339, and no empty fields."""
+    said: dict[str, Any] = {
+        "sequence": record.sequence, "time": timestamp(record.time),
+        "actor": record.actor, "action": record.action,
+    }  # fmt: skip
+    for name in _PLAIN:
+        value = getattr(record, name)
+        if value:
+            said[name] = value
+    if record.data:
+        said["data"] = [_data(item) for item in record.data]
+    if record.model is not None:
+        said["model"] = _model(record.model)
+    return said
+
+
+def _data(item: DataRef) -> dict[str, Any]:
+    return _without_empty(name=item.name, sha256=item.sha256, label=item.label)
+
+
+def _model(model: ModelRef) -> dict[str, Any]:
+    return _without_empty(name=model.name, sha256=model.sha256, sampling=model.sampling)
 
 
 _EMPTY: dict[str, Any] = {"detail": {}, "arguments": {}}

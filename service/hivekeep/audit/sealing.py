@@ -14,6 +14,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
@@ -22,8 +23,15 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from hivekeep.audit.canonical import canonical
+from hivekeep.domain.errors import AuditError
 from hivekeep_verify.frames import FormatError
 from hivekeep_verify.proof import commitment
 
@@ -36,13 +44,12 @@ _NONCE = 12
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """An administrator who may read the log: a name and an X25519 public key."""
+    """An administrator who may read the log, known by an X25519 public key."""
 
-    name: str
     public: bytes
 
     def __str__(self) -> str:
-        return f"{self.name}={b64encode(self.public).decode()}"
+        return self.public.hex()
 
     @classmethod
     def parse(cls, text: str) -> Recipient:
@@ -50,11 +57,31 @@ class Recipient:
 
         :raises ValueError: if it is something else.
         """
-        name, equals, encoded = text.partition("=")
-        public = b64decode(encoded, validate=True)
-        if not equals or not name or name == OWNER or len(public) != 32:
-            raise ValueError("a recipient is NAME=BASE64 of an X25519 public key")
-        return cls(name, public)
+        public = bytes.fromhex(text)
+        if len(public) != 32:
+            raise ValueError("a recipient is an X25519 public key of 64 hexadecimal digits")
+        return cls(public)
+
+
+def new_administrator() -> tuple[str, str]:
+    """A new key pair: the private half as PEM (PKCS 8), the public half in hexadecimal."""
+    private = X25519PrivateKey.generate()
+    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return pem.decode(), private.public_key().public_bytes_raw().hex()
+
+
+def read_administrator(path: Path) -> AdministratorKey:
+    """The private key in a PEM file.
+
+    :raises AuditError: if it cannot be read, or is no X25519 key.
+    """
+    try:
+        private = load_pem_private_key(path.read_bytes(), password=None)
+    except (OSError, ValueError, TypeError) as error:
+        raise AuditError("The private key cannot be read.", why=f"{path}: {error}.") from error
+    if not isinstance(private, X25519PrivateKey):
+        raise AuditError("The private key is no X25519 key.", why=str(path))
+    return AdministratorKey(private.private_bytes_raw())
 
 
 class SegmentKey:
@@ -129,7 +156,7 @@ def wrap(key: SegmentKey, log: bytes, owner: bytes, recipients: Sequence[Recipie
         public = X25519PublicKey.from_public_bytes(recipient.public)
         sealed = _HPKE.encrypt(key.secret, public, info=context)
         wraps.append(
-            {"to": recipient.name, "key": _text(recipient.public), "how": _HPKE_NAME,
+            {"to": "administrator", "key": _text(recipient.public), "how": _HPKE_NAME,
              "wrapped": _text(sealed)}
         )  # fmt: skip
     return canonical({"log": log.hex(), "segment": key.number, "wraps": wraps})

@@ -21,6 +21,7 @@ from hivekeep.daemon.profile import Profile
 from hivekeep.domain.errors import DaemonError, HivekeepError
 
 _START_TIMEOUT = 60.0
+_TIMEOUT = 120.0
 
 
 class ReportedError(HivekeepError):
@@ -47,16 +48,18 @@ class DaemonClient:
         transport = httpx.HTTPTransport(uds=str(profile.socket))
         # The base URL's host is never looked up: the transport goes to the socket.
         self._http = httpx.Client(
-            transport=transport, base_url="http://hivekeep", timeout=120.0, trust_env=False
+            transport=transport, base_url="http://hivekeep", timeout=_TIMEOUT, trust_env=False
         )
 
     def get(self, path: str, **query: Any) -> dict[str, Any]:
         """``GET`` a resource."""
         return self._call("GET", path, params=query)
 
-    def post(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """``POST`` to a resource."""
-        return self._call("POST", path, json=body)
+    def post(
+        self, path: str, body: dict[str, Any] | None = None, *, timeout: float = _TIMEOUT
+    ) -> dict[str, Any]:
+        """``POST`` to a resource, and wait for the answer as long as that may take."""
+        return self._call("POST", path, json=body, timeout=timeout)
 
     def delete(self, path: str) -> dict[str, Any]:
         """``DELETE`` a resource."""

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hivekeep import __version__
 from hivekeep.daemon.api_runs import add_run_verbs
+from hivekeep.daemon.audit_api import add_audit_routes
 from hivekeep.daemon.service import Service
 from hivekeep.daemon.visitors import Visitors
 from hivekeep.domain.errors import ErrorCode, HivekeepError, UsageError
@@ -73,6 +74,7 @@ def create_api(service: Service) -> FastAPI:
     add_run_verbs(app, service.runs)
     _add_watch_routes(app, service)
     _add_system_routes(app, service)
+    add_audit_routes(app, service.audit)
     return app
 
 
@@ -142,14 +144,6 @@ def _add_system_routes(app: FastAPI, service: Service) -> None:
     @app.get("/v1/policy")
     async def policy() -> dict[str, Any]:
         return service.policy_view()
-
-    @app.get("/v1/audit")
-    async def audit(limit: Annotated[int, Query(ge=1, le=10_000)] = 50) -> dict[str, Any]:
-        return {"records": await service.audit_records(limit)}
-
-    @app.post("/v1/audit/verify")
-    async def audit_verify() -> dict[str, Any]:
-        return await service.audit_verify()
 
     @app.post("/v1/journal/check")
     async def journal_check() -> dict[str, Any]:

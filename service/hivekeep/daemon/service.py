@@ -18,7 +18,8 @@ import anyio
 import psutil
 
 from hivekeep import __version__
-from hivekeep.audit import AuditLog, records, verify
+from hivekeep.audit import AuditLog
+from hivekeep.daemon.auditing import AuditDesk
 from hivekeep.daemon.changes import Changes
 from hivekeep.daemon.gate import PolicyGate
 from hivekeep.daemon.inputs import describe, expand
@@ -65,6 +66,7 @@ class Service:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self.runs = RunVerbs(parts.coordinator, parts.profile, parts.journal, self._submit)
+        self.audit = AuditDesk(parts.audit, parts.keys, parts.gate)
 
     # Runs
 
@@ -268,26 +270,6 @@ class Service:
         """The policy in force, key by key."""
         rows = self._parts.gate.policy.current().rows()
         return {"policy": [encode(row) for row in rows]}
-
-    async def audit_records(self, limit: int) -> list[dict[str, Any]]:
-        """The newest audit records, newest last."""
-        parts = self._parts
-
-        def load() -> list[dict[str, Any]]:
-            found = records(parts.profile.audit, parts.keys, limit=limit)
-            return [encode(record) for record in found]
-
-        return await anyio.to_thread.run_sync(load)
-
-    async def audit_verify(self) -> dict[str, Any]:
-        """Verify the whole audit log."""
-        parts = self._parts
-        report = await anyio.to_thread.run_sync(verify, parts.profile.audit, parts.keys)
-        return {
-            "ok": report.ok,
-            "records": report.records,
-            "problems": [str(problem) for problem in report.problems],
-        }
 
     async def journal_check(self) -> dict[str, Any]:
         """What is wrong with the journal's file; nothing, as a rule."""
