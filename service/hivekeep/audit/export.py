@@ -104,8 +104,9 @@ FORMATS: dict[str, Callable[[Iterable[AuditRecord], str], Iterator[str]]] = {
 
 def _csv_line(cells: Iterable[str]) -> str:
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(cells)
-    return line.getvalue()
+    # The writer quotes line breaks only if it writes them itself.
+    csv.writer(line, lineterminator="\r\n").writerow(cells)
+    return line.getvalue().removesuffix("\r\n")
 
 
 def _cell(value: Any) -> str:

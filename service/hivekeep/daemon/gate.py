@@ -6,19 +6,22 @@ Invariant: no action goes ahead whose decision is not durably in the audit log.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from functools import cache
 from typing import Any
 
 import anyio
+import psutil
 
-from hivekeep.audit import AuditEvent, AuditLog
+from hivekeep.audit import AuditEvent, AuditLog, DataRef, ModelRef
 from hivekeep.daemon.asking import Asking
 from hivekeep.daemon.pause import Pause
 from hivekeep.daemon.wiring import resolved
 from hivekeep.domain.actions import Action, Effect
 from hivekeep.domain.approvals import Passage, Preview
 from hivekeep.domain.errors import PolicyDeniedError
-from hivekeep.policy import PolicyHolder
+from hivekeep.policy import Policy, PolicyHolder
 
 _OUTCOMES = {Effect.ALLOW: "allowed", Effect.ASK: "asked", Effect.DENY: "denied"}
 
@@ -36,6 +39,7 @@ class PolicyGate:
     audit: AuditLog
     asking: Asking | None = None
     pause: Pause | None = None
+    observe: Callable[[Policy], None] = lambda _policy: None
 
     async def require(
         self,
@@ -59,6 +63,7 @@ class PolicyGate:
             await self.pause.passed()
         action = await anyio.to_thread.run_sync(_resolve, action)
         policy = self.policy.current()
+        self.observe(policy)
         decision = policy.decide(action)
         subject = action.target or action.path or action.model or action.host or action.recipe
         await self.record(
@@ -70,6 +75,7 @@ class PolicyGate:
             rule=decision.rule,
             source=decision.source,
             label=action.label.value,
+            arguments=_arguments(action),
         )
         if decision.effect is Effect.ASK and self.asking is not None:
             return await self.asking.require(
@@ -102,6 +108,42 @@ class PolicyGate:
             subject=subject,
             rule=rule,
             outcome=outcome,
-            detail={"run": run, **detail} if run else detail,
+            user=_user(),
+            job=run,
+            agent=agent,
+            arguments=detail.pop("arguments", {}),
+            approval=detail.pop("approval", ""),
+            result=detail.pop("result", ""),
+            model=_model(action, subject, detail),
+            data=tuple(_data(subject, detail)),
+            detail=detail,
         )
         await anyio.to_thread.run_sync(self.audit.append, event)
+
+
+def _arguments(action: Action) -> dict[str, Any]:
+    """What the action would do, without what it leaves open."""
+    said = {item.name: getattr(action, item.name) for item in fields(action)}
+    return {name: value for name, value in said.items() if value and name not in ("kind", "label")}
+
+
+def _model(action: str, subject: str, detail: dict[str, Any]) -> ModelRef | None:
+    if action != "model.call":
+        return None
+    return ModelRef(subject, detail.pop("model_sha256", ""), detail.pop("sampling", {}))
+
+
+def _data(subject: str, detail: dict[str, Any]) -> Iterator[DataRef]:
+    """The data that a record speaks of: by its hashes, and by the label it carries."""
+    label, sha256 = detail.pop("label", ""), detail.pop("sha256", "")
+    if label or sha256:
+        yield DataRef(subject, sha256, label)
+    for name in ("prompt", "answer"):
+        if f"{name}_sha256" in detail:
+            yield DataRef(name, detail.pop(f"{name}_sha256"), label)
+
+
+@cache
+def _user() -> str:
+    """The account this daemon works for."""
+    return psutil.Process().username()

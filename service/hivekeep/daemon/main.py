@@ -26,6 +26,7 @@ from hivekeep.audit import AuditEvent, AuditLog
 from hivekeep.daemon.api import create_api
 from hivekeep.daemon.approvals_api import ApprovalVerbs, add_approval_routes
 from hivekeep.daemon.asking import Asking
+from hivekeep.daemon.audit_policy import AuditPolicy, audit_settings
 from hivekeep.daemon.bookkeeping import Bookkeeper
 from hivekeep.daemon.changes import Changes
 from hivekeep.daemon.corrections import Corrections
@@ -70,13 +71,14 @@ def run(profile: Profile, passphrase_fd: int | None) -> None:
         keys = open_key_store(
             profile.root, profile_id=profile.id, passphrase=Passphrase(passphrase_fd)
         )
-        audit = AuditLog.open(profile.audit, keys)
+        holder = PolicyHolder(policy_sources(profile))
+        audit = AuditLog.open(profile.audit, keys, audit_settings(holder.current()))
         stack.callback(audit.close)
         journal = stack.enter_context(
             Journal(profile.journal, key=journal_key(keys, profile.journal), clock=time.time)
         )
         inventory = stack.enter_context(Inventory(profile.inventory, clock=time.time))
-        anyio.run(partial(_Daemon(profile, keys, audit, journal, inventory).serve))
+        anyio.run(partial(_Daemon(profile, keys, audit, holder, journal, inventory).serve))
 
 
 @contextmanager
@@ -124,6 +126,7 @@ class _Daemon:
         profile: Profile,
         keys: KeyStore,
         audit: AuditLog,
+        holder: PolicyHolder,
         journal: Journal,
         inventory: Inventory,
     ) -> None:
@@ -136,9 +139,8 @@ class _Daemon:
             record_of=self._record_of,
         )  # fmt: skip
         self._pause = Pause(profile.root / "pause.json", clock=time.time)
-        self._gate = PolicyGate(
-            PolicyHolder(policy_sources(profile)), audit, self._asking, self._pause
-        )
+        follow = AuditPolicy(audit, holder.current())
+        self._gate = PolicyGate(holder, audit, self._asking, self._pause, follow.observe)
         self._store = open_store(profile)
         self._stopping = anyio.Event()
         self._service: Service | None = None

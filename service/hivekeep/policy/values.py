@@ -82,6 +82,22 @@ def _times(text: str) -> str:
     return text
 
 
+def _sink(text: str) -> str:
+    if not re.fullmatch(r"(syslog\+(udp|tcp|tls)|otlp\+https?)://[^/@\s?#]+(/[^\s?#]*)?", text):
+        raise ValueError(
+            "a sink is 'syslog+tls://HOST:PORT' (udp, tcp) or 'otlp+https://HOST:PORT'"
+        )
+    return text
+
+
+def _witness(text: str) -> str:
+    if not re.fullmatch(
+        r"file:///\S+|(https?|syslog\+(udp|tcp|tls))://[^/@\s?#]+(/[^\s?#]*)?", text
+    ):
+        raise ValueError("a witness is 'file:///FOLDER', 'https://HOST/…' or 'syslog+tls://HOST'")
+    return text
+
+
 Folder = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_folder)]
 FileType = Annotated[str, Field(min_length=2, max_length=100), AfterValidator(_file_type)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -94,6 +110,8 @@ Package = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_pa
 Times = Annotated[str, Field(min_length=11, max_length=11), AfterValidator(_times)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 PublicKey = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Sink = Annotated[str, Field(min_length=8, max_length=300), AfterValidator(_sink)]
+Witness = Annotated[str, Field(min_length=8, max_length=1000), AfterValidator(_witness)]
 Text = Annotated[str, Field(min_length=1, max_length=300)]
 Ask = Literal["deny", "ask", "allow"]
 RiskName = Literal["low", "medium", "high", "critical"]

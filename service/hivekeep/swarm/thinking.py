@@ -75,6 +75,7 @@ class Thinker:
                 subject=model, outcome=finish.reason.value, prompt_sha256=prompt_hash,
                 answer_sha256=hashlib.sha256(finish.text.encode()).hexdigest(),
                 model_sha256=self.log.record.request.model_sha256, usage=encode(finish.usage),
+                sampling=encode(sampling),
             )  # fmt: skip
             result = {"text": finish.text, "reason": finish.reason.value}
             return StepOutcome(result, usage=finish.usage)

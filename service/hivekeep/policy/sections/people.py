@@ -19,7 +19,7 @@ from hivekeep.policy.markers import (
     Strictest,
 )
 from hivekeep.policy.sections.base import Section
-from hivekeep.policy.values import Ask, Name, PublicKey, Text
+from hivekeep.policy.values import Ask, Name, PublicKey, Sink, Text, Witness
 
 Threshold = Literal["low", "medium", "high", "critical", "never"]
 Ceiling = Literal["never", "low", "medium", "high", "critical"]
@@ -87,6 +87,29 @@ class AuditRules(Section):
     )
     export: Annotated[Ask, ASKABLE] = Field(
         default="ask", description="Whether the audit log may be exported in readable form."
+    )
+    sinks: Annotated[tuple[Sink, ...], Demand(ItemKind.NAME)] = Field(
+        default=(),
+        description=(
+            "Where every audit record is also sent to in readable form, as "
+            "'syslog+tls://logs.example.com' or 'otlp+https://collector.example.com'."
+        ),
+    )
+    witnesses: Annotated[tuple[Witness, ...], Demand(ItemKind.NAME)] = Field(
+        default=(),
+        description=(
+            "Where signed checkpoints of the audit log, which show no content, are kept, as "
+            "'file:///mnt/share/hivekeep' or 'https://witness.example.com/add'."
+        ),
+    )
+    shred_after_days: Annotated[int | None, Lowest()] = Field(
+        default=None,
+        ge=0,
+        le=36_500,
+        description=(
+            "After how many days the content of audit records is destroyed for ever, but not "
+            "before 'retention.audit_days' have passed. Not set: never."
+        ),
     )
 
 
