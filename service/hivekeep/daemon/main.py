@@ -46,7 +46,7 @@ from hivekeep.documents import ReaderPool, file_sha256
 from hivekeep.domain.documents import ReadLimits
 from hivekeep.domain.errors import DaemonError, HivekeepError
 from hivekeep.engine.local import LocalEngine
-from hivekeep.engine.store import ModelStore
+from hivekeep.engine.store import ModelState, ModelStore
 from hivekeep.journal import Event, Journal, journal_key
 from hivekeep.policy import InvalidPolicy, PolicyHolder
 from hivekeep.recipes import find_recipe
@@ -113,9 +113,13 @@ class StoreFiles:
         """The verified file of an installed model."""
         return self._store.resolve(name)
 
-    def memory(self, name: str) -> int:
-        """Bytes the model needs."""
-        return self._store.entry(name).memory
+    def installed(self) -> list[tuple[str, int]]:
+        """What is here, with the bytes of memory each needs."""
+        return [
+            (status.entry.name, status.entry.memory)
+            for status in self._store.list()
+            if status.state is ModelState.INSTALLED
+        ]
 
 
 class _Daemon:

@@ -36,7 +36,9 @@ class GenerateRequest:
     ``schema`` is a JSON Schema that the answer is constrained to, or ``None`` for free text.
     ``prefix`` names prompts that begin alike (a recipe's instructions): requests with the same
     prefix are worth scheduling together.  Lower ``priority`` runs first.  ``temperature`` 0 is
-    greedy and makes ``seed`` irrelevant.
+    greedy and makes ``seed`` irrelevant.  The answer ends before the first of the ``stop`` strings.
+    A request that has not ended ``deadline_seconds`` after it was made fails.  ``adapter`` is the
+    path of a LoRA adapter that the model answers with.
     """
 
     id: str
@@ -50,6 +52,9 @@ class GenerateRequest:
     seed: int = 0
     priority: int = 10
     prefix: str = ""
+    stop: tuple[str, ...] = ()
+    deadline_seconds: float | None = None
+    adapter: str = ""
 
 
 class FinishReason(StrEnum):
@@ -66,6 +71,16 @@ class TokenEvent:
 
     request: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RestartEvent:
+    """A request's answer begins anew, because its worker or connection broke.
+
+    Whoever showed the pieces that came before has to forget them.
+    """
+
+    request: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,4 +109,4 @@ class FailEvent:
     next_step: str = ""
 
 
-EngineEvent = TokenEvent | FinishEvent | FailEvent
+EngineEvent = TokenEvent | RestartEvent | FinishEvent | FailEvent

@@ -1,45 +1,34 @@
-"""The local engine: one worker process per loaded model, started when work comes.
+"""The local engine: answers requests with models on this machine.
 
-Responsible for the worker's life (start, crash, hang, idle end) and for matching its messages to
-requests; inference itself happens in the worker.  Invariant: a worker's death costs at most the
-tokens it was computing; every request is tried again or fails with the reason.
+Responsible for which models are in memory at the same time and for what may be loaded; the life of
+each model's worker is the supervisor's.  Invariant: a model is loaded only if it is predicted to
+fit into the memory that is free.
 """
 
 from __future__ import annotations
 
 import math
-import os
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
 import anyio
 import psutil
-from anyio.abc import Process, TaskGroup
-from anyio.streams.buffered import BufferedByteReceiveStream
-from anyio.streams.memory import MemoryObjectSendStream
+from anyio.abc import TaskGroup
 
-from hivekeep.domain.errors import EngineError, JournalError
-from hivekeep.domain.inference import EngineEvent, FailEvent, FinishEvent, GenerateRequest
+from hivekeep.domain.errors import EngineError
+from hivekeep.domain.inference import EngineEvent, FinishEvent, GenerateRequest
+from hivekeep.domain.runs import Usage
+from hivekeep.engine.memory import ModelFacts, Shape, fit, names_that_fit, predict
 from hivekeep.engine.protocol import EngineState, EngineStatus
-from hivekeep.engine.worker.wire import (
-    Beat,
-    Cancel,
-    Fatal,
-    Ready,
-    WorkerMessage,
-    command_line,
-    parse_message,
-)
+from hivekeep.engine.settings import EngineSettings, Tuning, default_tuning
+from hivekeep.engine.streaming import Listener, events_of, only_answer
+from hivekeep.engine.supervisor import Pending, Supervisor
+from hivekeep.engine.tally import Tally
 
-_LONGEST_LINE = 64 * 1024 * 1024
-_KEPT_ENVIRONMENT = (
-    "PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV",
-)  # fmt: skip
+__all__ = ["EngineSettings", "LocalEngine", "ModelFiles"]
 
 
 class ModelFiles(Protocol):
@@ -49,50 +38,22 @@ class ModelFiles(Protocol):
         """The verified file of an installed model."""
         ...
 
-    def memory(self, name: str) -> int:
-        """Bytes of memory the model needs with a modest context."""
+    def installed(self) -> Sequence[tuple[str, int]]:
+        """Every installed model with the bytes of memory it needs with a modest context."""
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class EngineSettings:
-    """How a worker is run.
+class Tuner(Protocol):
+    """Knows what suits a model on this machine."""
 
-    ``slots`` sequences of ``context`` tokens each; ``threads`` 0 means one per usable processor.
-    A worker without work ends after ``idle_seconds``.  One that says nothing for ``hang_seconds``
-    while it has work is killed.  A request is given to at most ``attempts`` workers.
-    """
-
-    slots: int = 8
-    context: int = 8192
-    threads: int = 0
-    idle_seconds: float = 300.0
-    hang_seconds: float = 180.0
-    load_seconds: float = 300.0
-    attempts: int = 3
+    async def tuning(self, model: str, path: Path) -> Tuning:
+        """What was measured, or what is assumed."""
+        ...
 
 
-@dataclass(slots=True)
-class _Pending:
-    """A request that has not ended: who listens, and how many workers have had it."""
-
-    request: GenerateRequest
-    listener: MemoryObjectSendStream[EngineEvent]
-    attempts: int = 0
-
-
-@dataclass(slots=True)
-class _Worker:
-    """The worker of one model, and the requests that were given to it."""
-
-    model: str
-    pending: dict[str, _Pending] = field(default_factory=dict)
-    process: Process | None = None
-    state: EngineState = EngineState.UNLOADED
-    beat: Beat = field(default_factory=lambda: Beat(0, 0, 0.0))
-    heard: float = 0.0
-    wake: anyio.Event = field(default_factory=anyio.Event)
-    fatal: Fatal | None = None
+class _Defaults:
+    async def tuning(self, model: str, path: Path) -> Tuning:  # noqa: ARG002
+        return default_tuning()
 
 
 class LocalEngine:
@@ -100,6 +61,8 @@ class LocalEngine:
 
     :param files: finds model files by name.
     :param on_change: called whenever ``status`` may have changed.
+    :param tuner: says how a model is run best here.
+    :param free_memory: bytes of memory that are free now.
     """
 
     def __init__(
@@ -108,12 +71,18 @@ class LocalEngine:
         settings: EngineSettings | None = None,
         *,
         on_change: Callable[[], None] = lambda: None,
+        tuner: Tuner | None = None,
+        free_memory: Callable[[], int] = lambda: int(psutil.virtual_memory().available),
     ) -> None:
         self._files = files
         self._settings = settings or EngineSettings()
         self._on_change = on_change
-        self._workers: dict[str, _Worker] = {}
+        self._tuner = tuner or _Defaults()
+        self._free_memory = free_memory
+        self._supervisors: dict[tuple[str, str], Supervisor] = {}
+        self._ended = anyio.Event()
         self._restarts = 0
+        self._tally = Tally()
         self._tasks: TaskGroup | None = None
 
     async def __aenter__(self) -> Self:
@@ -129,296 +98,123 @@ class LocalEngine:
     ) -> bool | None:
         assert self._tasks is not None
         self._tasks.cancel_scope.cancel()
-        try:
-            return await self._tasks.__aexit__(kind, error, trace)
-        finally:
-            for worker in self._workers.values():
-                _kill(worker)
+        return await self._tasks.__aexit__(kind, error, trace)
 
-    async def generate(self, requests: Sequence[GenerateRequest]) -> AsyncIterator[EngineEvent]:
+    def generate(self, requests: Sequence[GenerateRequest]) -> AsyncIterator[EngineEvent]:
         """See :class:`hivekeep.engine.protocol.Engine`."""
-        send, receive = anyio.create_memory_object_stream[EngineEvent](math.inf)
-        open_requests = {request.id for request in requests}
-        for request in requests:
-            self._submit(_Pending(request, send))
-        try:
-            while open_requests:
-                event = await receive.receive()
-                if isinstance(event, FinishEvent | FailEvent):
-                    open_requests.discard(event.request)
-                yield event
-        finally:
-            for request in requests:
-                if request.id in open_requests:
-                    self._give_up(request)
-            send.close()
-            receive.close()
+        return events_of(requests, lambda _: self, self._tally)
 
     async def complete(self, request: GenerateRequest) -> FinishEvent:
         """See :class:`hivekeep.engine.protocol.Engine`."""
-        events = self.generate([request])
-        try:
-            async for event in events:
-                if isinstance(event, FinishEvent):
-                    return event
-                if isinstance(event, FailEvent):
-                    raise EngineError(event.what, why=event.why, next_step=event.next_step)
-        finally:
-            await events.aclose()  # type: ignore[attr-defined]
-        raise EngineError("The engine ended without an answer.")
+        return await only_answer(self.generate([request]))
 
     def status(self) -> EngineStatus:
         """See :class:`hivekeep.engine.protocol.Engine`."""
-        loaded = [w for w in self._workers.values() if w.state is not EngineState.UNLOADED]
+        loaded = [s for s in self._supervisors.values() if s.state is not EngineState.UNLOADED]
+        restarts = self._restarts + sum(s.restarts for s in self._supervisors.values())
         if not loaded:
-            return EngineStatus(restarts=self._restarts)
-        worker = max(loaded, key=lambda w: w.heard)
-        active = min(worker.beat.active, len(worker.pending))
+            return EngineStatus(restarts=restarts, usage=self._tally.runs())
+        first = max(loaded, key=lambda s: (len(s.pending), s.last_used))
+        active = sum(min(s.beat.active, len(s.pending)) for s in loaded)
         return EngineStatus(
-            state=worker.state,
-            model=worker.model,
+            state=first.state,
+            model=first.model,
             active=active,
-            waiting=len(worker.pending) - active,
-            tokens_per_second=worker.beat.tokens_per_second if worker.pending else 0.0,
-            rss=_rss(worker),
-            restarts=self._restarts,
+            waiting=sum(len(s.pending) for s in loaded) - active,
+            tokens_per_second=sum(s.beat.tokens_per_second for s in loaded if s.pending),
+            rss=sum(s.process.rss() for s in loaded if s.process),
+            restarts=restarts,
+            slots=first.shape.slots if first.shape else 0,
+            context=first.shape.context if first.shape else 0,
+            usage=self._tally.runs(),
         )
+
+    def usage(self, run: str) -> dict[str, Usage]:
+        """What each agent of a recent run has used."""
+        return self._tally.agents(run)
+
+    # What ``events_of`` needs; see ``Backend``.
+
+    def submit(self, request: GenerateRequest, listener: Listener) -> None:
+        """Take a request on."""
+        if self._tasks is None:
+            raise RuntimeError("LocalEngine is not open")
+        seconds = request.deadline_seconds
+        deadline = math.inf if seconds is None else time.monotonic() + seconds
+        key = (request.model, request.adapter)
+        supervisor = self._supervisors.get(key)
+        if supervisor is None:
+            supervisor = Supervisor(*key, self._settings, self)
+            self._supervisors[key] = supervisor
+            self._tasks.start_soon(self._supervise, supervisor, name=f"engine {request.model}")
+        supervisor.submit(Pending(request, listener, deadline))
+
+    def give_up(self, request: GenerateRequest) -> None:
+        """Nobody waits for the answer any more."""
+        supervisor = self._supervisors.get((request.model, request.adapter))
+        cancel = supervisor.forget(request.id) if supervisor else None
+        if cancel is not None and self._tasks is not None:
+            self._tasks.start_soon(cancel)
 
     def worker_pids(self) -> list[int]:
         """The processes of loaded models."""
-        return [w.process.pid for w in self._workers.values() if w.process is not None]
+        return [s.process.pid for s in self._supervisors.values() if s.process is not None]
 
-    def _submit(self, pending: _Pending) -> None:
-        if self._tasks is None:
-            raise RuntimeError("LocalEngine is not open")
-        model = pending.request.model
-        worker = self._workers.get(model)
-        if worker is None:
-            worker = self._workers[model] = _Worker(model)
-            self._tasks.start_soon(self._serve, worker, name=f"engine {model}")
-        worker.pending[pending.request.id] = pending
-        worker.wake.set()
+    # What supervisors need; see ``Surroundings``.
 
-    def _give_up(self, request: GenerateRequest) -> None:
-        worker = self._workers.get(request.model)
-        if worker and worker.pending.pop(request.id, None) and worker.process:
-            worker.wake.set()
-            self._cancelled(worker, request.id)
+    def resolve(self, model: str) -> Path:
+        """The model's file."""
+        return self._files.resolve(model)
 
-    def _cancelled(self, worker: _Worker, request: str) -> None:
-        stdin = worker.process.stdin if worker.process else None
-        if stdin is None or self._tasks is None:
-            return
+    async def tuning(self, model: str, path: Path) -> Tuning:
+        """What suits the model on this machine."""
+        return await self._tuner.tuning(model, path)
 
-        async def send() -> None:
-            try:
-                await stdin.send(command_line(Cancel(request)))
-            except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
-                return  # the worker is gone, and the request with it
+    async def shape(
+        self, owner: Supervisor, facts: ModelFacts, wanted: Shape, tuning: Tuning
+    ) -> Shape:
+        """What fits into memory now, ending idle workers and waiting for busy ones if need be.
 
-        self._tasks.start_soon(send)
+        :raises EngineError: if the model does not fit although no other one is loaded.
+        """
+        if tuning.offload and self._settings.gpu_layers != 0:
+            # The weights are the graphics processor's memory to hold; it refuses what it cannot.
+            return wanted
+        while True:
+            free = self._free_memory()
+            found = fit(facts, wanted, free)
+            if found is not None:
+                return found
+            others = [s for s in self._supervisors.values() if s is not owner and s.process]
+            if not others:
+                raise self._too_large(owner.model, facts, free)
+            for other in others:
+                other.dismiss()
+            await self._ended.wait()
 
-    async def _serve(self, worker: _Worker) -> None:
-        """Keep a worker alive while there is work for it, over crashes."""
+    def changed(self) -> None:
+        """Something that ``status`` shows has changed."""
+        self._on_change()
+
+    def _too_large(self, model: str, facts: ModelFacts, free: int) -> EngineError:
+        needed = predict(facts, Shape(1, min(2048, facts.context))).total
+        candidates = [entry for entry in self._files.installed() if entry[0] != model]
+        fitting = names_that_fit(candidates, free)
+        next_step = "Close other programs, or pull a smaller model: hivekeep models list"
+        if fitting:
+            next_step = f"Close other programs, or use a model that fits: {', '.join(fitting)}."
+        return EngineError(
+            f"There is not enough memory for the model '{model}'.",
+            why=f"It needs at least {needed / 1e9:.1f} GB; {free / 1e9:.1f} GB are free.",
+            next_step=next_step,
+        )
+
+    async def _supervise(self, supervisor: Supervisor) -> None:
         try:
-            while worker.pending:
-                try:
-                    await self._one_life(worker)
-                except EngineError as error:
-                    self._fail_all(worker, error)
+            await supervisor.serve()
         finally:
-            _kill(worker)
-            worker.state = EngineState.UNLOADED
-            self._workers.pop(worker.model, None)
+            del self._supervisors[supervisor.model, supervisor.adapter]
+            self._restarts += supervisor.restarts
+            self._ended.set()
+            self._ended = anyio.Event()
             self._on_change()
-
-    async def _one_life(self, worker: _Worker) -> None:
-        """Start a worker process, serve through it, and sort out what its end means."""
-        path = self._files.resolve(worker.model)
-        self._check_memory(worker.model)
-        worker.state, worker.fatal = EngineState.LOADING, None
-        worker.heard = time.monotonic()
-        self._on_change()
-        settings = self._settings
-        threads = settings.threads or len(os.sched_getaffinity(0))
-        command = [
-            sys.executable, "-m", "hivekeep.engine.worker", str(path), "--slots",
-            str(settings.slots), "--context", str(settings.context), "--threads", str(threads),
-        ]  # fmt: skip
-        try:
-            worker.process = await anyio.open_process(command, stderr=None, env=_environment())
-        except OSError as error:
-            raise EngineError("The engine worker could not be started.", why=str(error)) from error
-        idle = False
-        try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._watch, worker)
-                await self._listen(worker)
-                idle = not worker.pending
-                tasks.cancel_scope.cancel()
-        except anyio.get_cancelled_exc_class():
-            _kill(worker)
-            raise
-        finally:
-            code = await _reap(worker)
-        if idle and not worker.pending:
-            return
-        if worker.fatal:
-            raise EngineError(
-                worker.fatal.what, why=worker.fatal.why, next_step=worker.fatal.next_step
-            )
-        self._restarts += 1
-        if worker.state is EngineState.LOADING:
-            # It died before it could be given anything: that counts for all who wait.
-            for pending in worker.pending.values():
-                pending.attempts += 1
-        self._after_crash(worker, _cause(code))
-
-    async def _listen(self, worker: _Worker) -> None:
-        """Pass messages on until the worker ends."""
-        assert worker.process is not None
-        assert worker.process.stdout is not None
-        lines = BufferedByteReceiveStream(worker.process.stdout)
-        while True:
-            try:
-                line = await lines.receive_until(b"\n", _LONGEST_LINE)
-                message = parse_message(line)
-            except (anyio.IncompleteRead, anyio.ClosedResourceError, anyio.BrokenResourceError):
-                return
-            except (ValueError, JournalError, anyio.DelimiterNotFound):
-                _kill(worker)
-                return
-            worker.heard = time.monotonic()
-            self._handle(worker, message)
-
-    def _handle(self, worker: _Worker, message: WorkerMessage) -> None:
-        match message:
-            case Ready():
-                worker.state = EngineState.READY
-                worker.wake.set()
-            case Beat():
-                worker.beat = message
-            case Fatal():
-                worker.fatal = message
-            case _:
-                pending = worker.pending.get(message.request)
-                if pending is None:
-                    return
-                pending.listener.send_nowait(message)
-                if isinstance(message, FinishEvent | FailEvent):
-                    del worker.pending[message.request]
-                    worker.wake.set()
-        self._on_change()
-
-    async def _watch(self, worker: _Worker) -> None:
-        """Hand requests over, and end a worker that hangs or has had nothing to do for long."""
-        given: set[str] = set()
-        while True:
-            left = self._time_left(worker)
-            if left <= 0:
-                # Idle for long, or silent for long: either way this process is done.
-                _kill(worker)
-                return
-            with anyio.move_on_after(left) as timeout:
-                await worker.wake.wait()
-            if timeout.cancelled_caught:
-                continue
-            worker.wake = anyio.Event()
-            if worker.state is EngineState.READY:
-                given &= worker.pending.keys()
-                await self._hand_over(worker, given)
-
-    def _time_left(self, worker: _Worker) -> float:
-        """Seconds until the worker has been idle, or silent with work, for too long."""
-        limit = self._settings.idle_seconds
-        if worker.state is EngineState.LOADING:
-            limit = self._settings.load_seconds
-        elif worker.pending:
-            limit = self._settings.hang_seconds
-        return worker.heard + limit - time.monotonic()
-
-    async def _hand_over(self, worker: _Worker, given: set[str]) -> None:
-        assert worker.process is not None
-        assert worker.process.stdin is not None
-        for name, pending in list(worker.pending.items()):
-            if name in given:
-                continue
-            if not given:
-                worker.heard = time.monotonic()
-            given.add(name)
-            pending.attempts += 1
-            try:
-                await worker.process.stdin.send(command_line(pending.request))
-            except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
-                return  # the listener notices the end and decides
-
-    def _check_memory(self, model: str) -> None:
-        needed, free = self._files.memory(model), psutil.virtual_memory().available
-        if needed > free:
-            raise EngineError(
-                f"There is not enough memory for the model '{model}'.",
-                why=f"It needs about {needed / 1e9:.1f} GB; {free / 1e9:.1f} GB are free.",
-                next_step="Close other programs, or choose a smaller model.",
-            )
-
-    def _after_crash(self, worker: _Worker, cause: str) -> None:
-        worker.state = EngineState.UNLOADED
-        worker.process = None
-        for name, pending in list(worker.pending.items()):
-            if pending.attempts >= self._settings.attempts:
-                del worker.pending[name]
-                pending.listener.send_nowait(
-                    FailEvent(
-                        name,
-                        "The engine worker died while it worked on this request.",
-                        f"{cause} This happened {pending.attempts} times.",
-                        "Try a smaller model, or 'hivekeep doctor'.",
-                    )
-                )
-
-    def _fail_all(self, worker: _Worker, error: EngineError) -> None:
-        for name, pending in list(worker.pending.items()):
-            pending.listener.send_nowait(FailEvent(name, error.what, error.why, error.next_step))
-        worker.pending.clear()
-
-
-def _kill(worker: _Worker) -> None:
-    if worker.process is not None and worker.process.returncode is None:
-        try:
-            worker.process.kill()
-        except ProcessLookupError:
-            return
-
-
-async def _reap(worker: _Worker) -> int:
-    assert worker.process is not None
-    with anyio.CancelScope(shield=True):
-        with anyio.move_on_after(5):
-            await worker.process.wait()
-        _kill(worker)
-        code = await worker.process.wait()
-        await worker.process.aclose()
-    worker.process = None
-    return code
-
-
-def _cause(code: int) -> str:
-    if code == -9:
-        return "It was killed, by the system for want of memory or because it hung."
-    if code < 0:
-        return f"It was ended by signal {-code}."
-    return f"It ended with status {code}."
-
-
-def _environment() -> dict[str, str]:
-    """What a worker may see of our environment: nothing that could hold a secret or a proxy."""
-    return {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
-
-
-def _rss(worker: _Worker) -> int:
-    if worker.process is None:
-        return 0
-    try:
-        return int(psutil.Process(worker.process.pid).memory_info().rss)
-    except psutil.Error:
-        return 0

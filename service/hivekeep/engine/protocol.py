@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from hivekeep.domain.inference import EngineEvent, FinishEvent, GenerateRequest
+from hivekeep.engine.tally import RunUsage
 
 
 class EngineState(StrEnum):
@@ -28,7 +29,8 @@ class EngineStatus:
 
     ``active`` requests hold a slot, ``waiting`` ones do not yet.  ``tokens_per_second`` counts
     prefilled and decoded tokens over the last few seconds.  ``rss`` is the worker's resident memory
-    in bytes, ``restarts`` how often a worker had to be replaced.
+    in bytes, ``restarts`` how often a worker had to be replaced.  ``slots`` sequences of
+    ``context`` tokens each are open.  ``usage`` has what recent runs have cost.
     """
 
     state: EngineState = EngineState.UNLOADED
@@ -38,6 +40,9 @@ class EngineStatus:
     tokens_per_second: float = 0.0
     rss: int = 0
     restarts: int = 0
+    slots: int = 0
+    context: int = 0
+    usage: tuple[RunUsage, ...] = ()
 
 
 class Engine(Protocol):

@@ -11,10 +11,12 @@ import os
 import queue
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from hivekeep.domain.errors import EngineError
 from hivekeep.domain.inference import GenerateRequest
+from hivekeep.engine.worker.heartbeat import Heartbeat
 from hivekeep.engine.worker.wire import (
     Cancel,
     Fatal,
@@ -33,37 +35,57 @@ def main() -> int:
     # Native code may print at any time; the protocol gets a descriptor of its own.
     output = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
+    writing = threading.Lock()
 
     def emit(message: WorkerMessage) -> None:
-        output.write(message_line(message))
+        with writing:
+            output.write(message_line(message))
 
-    # Imported here: loading llama.cpp may fail, which has to be said through the protocol.
     try:
-        _confine(options.model, options.require)
-        from hivekeep.engine.worker.executor import Executor
-        from hivekeep.engine.worker.loop import Loop
-        from hivekeep.engine.worker.scheduler import Scheduler
-
-        largest = Scheduler(options.slots, options.context).largest_batch()
-        executor = Executor(
-            options.model, slots=options.slots, context=options.context,
-            threads=options.threads, batch=largest,
-        )  # fmt: skip
+        _confine(options)
+        # Beating before the model loads: a process that is stopped meanwhile is found out too.
+        heartbeat = Heartbeat(emit)
+        heartbeat.busy()
+        return _serve(options, emit, heartbeat)
     except (EngineError, SandboxError) as error:
         emit(Fatal(error.what, error.why, error.next_step))
-        return 1
     except (ImportError, OSError) as error:
         emit(Fatal("llama.cpp could not be loaded.", str(error), "Run 'hivekeep doctor'."))
-        return 1
-    emit(Ready(executor.slots, executor.context, options.threads))
+    return 1
+
+
+def _serve(
+    options: argparse.Namespace, emit: Callable[[WorkerMessage], None], heartbeat: Heartbeat
+) -> int:
+    # Imported here: loading llama.cpp may fail, which has to be said through the protocol.
+    from hivekeep.engine.worker.executor import Executor, ModelOptions
+    from hivekeep.engine.worker.loop import Loop
+    from hivekeep.engine.worker.scheduler import Scheduler
+
+    def scheduler(slots: int, context: int) -> Scheduler:
+        return Scheduler(slots, context, chunk=options.chunk, chunk_alone=options.chunk_alone)
+
+    executor = Executor(
+        options.model,
+        ModelOptions(
+            slots=options.slots,
+            context=options.context,
+            threads=options.threads,
+            batch=scheduler(options.slots, options.context).largest_batch(),
+            gpu_layers=options.gpu_layers,
+            adapter=options.adapter,
+        ),
+    )
+    emit(Ready(executor.slots, executor.context, options.threads, executor.gpu_layers))
     inbox: queue.SimpleQueue[GenerateRequest | Cancel | None] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(inbox,), daemon=True).start()
-    Loop(executor, Scheduler(executor.slots, executor.context), inbox, emit).run()
+    line = scheduler(executor.slots, executor.context)
+    Loop(executor, line, inbox, emit, heartbeat).run()
     executor.close()
     return 0
 
 
-def _confine(model: Path, required: list[str]) -> None:
+def _confine(options: argparse.Namespace) -> None:
     """Before the model file is parsed and before any thread exists: no network, files, programs.
 
     :raises SandboxError: if a required protection is not to be had.
@@ -71,20 +93,22 @@ def _confine(model: Path, required: list[str]) -> None:
     leave_network()
     confine(
         Confinement(
-            read=(*paths.worker(), str(model)),
+            read=(*paths.worker(), str(options.model), *filter(None, [options.adapter])),
             threads=True,
             # The address space holds the mapped model; its real memory was looked at before.
             memory=1 << 44,
             cpu_seconds=1 << 30,
         ),
-        required=required,
+        required=options.require,
     )
 
 
 def _read(inbox: queue.SimpleQueue[GenerateRequest | Cancel | None]) -> None:
-    for line in sys.stdin.buffer:
-        inbox.put(parse_command(line))
-    inbox.put(None)
+    try:
+        for line in sys.stdin.buffer:
+            inbox.put(parse_command(line))
+    finally:
+        inbox.put(None)
 
 
 def _options() -> argparse.Namespace:
@@ -94,6 +118,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--context", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--require", action="append", default=[], help="a protection to insist on")
+    parser.add_argument("--chunk", type=int, default=64)
+    parser.add_argument("--chunk-alone", type=int, default=256)
+    parser.add_argument("--gpu-layers", type=int, default=0)
+    parser.add_argument("--adapter", default="")
     return parser.parse_args()
 
 

@@ -8,60 +8,81 @@ end its turn of the conversation.
 from __future__ import annotations
 
 import ctypes
+from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import llama_cpp
 import numpy as np
-import numpy.typing as npt
-import psutil
 from llguidance.llamacpp import lltokenizer_from_vocab
 
 from hivekeep.domain.errors import EngineError
 from hivekeep.domain.inference import Message
+from hivekeep.engine.worker.sampling import Logits
 from hivekeep.engine.worker.scheduler import Piece, Placement
 
-Logits = npt.NDArray[np.float32]
 _MARK = "\x02{}\x03"
-# What the context and the compute buffers may take of the memory that is free once weights are in.
-_CONTEXT_SHARE = 0.5
+_UBATCH = 512
+
+
+# What llama.cpp last complained of; it says why in its log only.
+_complaints: deque[str] = deque(maxlen=4)
 
 
 @llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
-def _quiet(level: int, text: bytes, _data: object) -> None:
+def _note(level: int, text: bytes, _data: object) -> None:
     if level >= 4:  # GGML_LOG_LEVEL_ERROR
-        print(text.decode(errors="replace"), end="")  # noqa: T201 - standard output is the log here
+        said = text.decode(errors="replace")
+        _complaints.append(said)
+        print(said, end="")  # noqa: T201 - standard output is the log here
+
+
+def _last_error(otherwise: str) -> str:
+    said = [line.strip() for line in _complaints if ": " in line]
+    return f"{said[0].partition(': ')[2].rstrip('.')}."[:300] if said else otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """How a model is loaded.
+
+    ``slots`` sequences of ``context`` tokens, bounded by what llama.cpp and the model allow;
+    ``batch`` is the most tokens in one ``decode``; ``gpu_layers`` layers are kept on a graphics
+    processor if this build of llama.cpp has one, all of them if negative; ``adapter`` is the path
+    of a LoRA adapter.
+    """
+
+    slots: int
+    context: int
+    threads: int
+    batch: int
+    gpu_layers: int = 0
+    adapter: str = ""
 
 
 class Executor:
     """One loaded model.
 
-    :param slots: sequences wanted; fewer are made if memory is short.
-    :param context: tokens for each sequence, bounded by what the model was trained for.
-    :param batch: the most tokens in one ``decode``.
-    :raises EngineError: if the model cannot be loaded.
+    :raises EngineError: if the model or its adapter cannot be loaded.
     """
 
-    def __init__(self, path: Path, *, slots: int, context: int, threads: int, batch: int) -> None:
-        llama_cpp.llama_log_set(_quiet, ctypes.c_void_p(0))
+    def __init__(self, path: Path, options: ModelOptions) -> None:
+        llama_cpp.llama_log_set(_note, ctypes.c_void_p(0))
         llama_cpp.llama_backend_init()
-        parameters = llama_cpp.llama_model_default_params()
-        self._model = llama_cpp.llama_model_load_from_file(str(path).encode(), parameters)
-        if not self._model:
-            raise EngineError(
-                f"The model '{path.name}' could not be loaded.",
-                why="llama.cpp refused the file.",
-                next_step=f"hivekeep models verify {path.stem}",
-            )
-        self.context = min(context, llama_cpp.llama_model_n_ctx_train(self._model))
-        self.slots = self._affordable(slots)
-        self._context = self._make_context(threads, batch)
+        self._model = self._load(path, options.gpu_layers)
+        self.most_context = int(llama_cpp.llama_model_n_ctx_train(self._model))
+        self.context = min(options.context, self.most_context)
+        # What does not get a sequence of its own waits for one.
+        self.slots = min(options.slots, int(llama_cpp.llama_max_parallel_sequences()))
+        self._adapter = self._load_adapter(options.adapter) if options.adapter else None
+        self._context = self._make_context(options.threads, options.batch)
         self._memory = llama_cpp.llama_get_memory(self._context)
         self.vocab = llama_cpp.llama_model_get_vocab(self._model)
         self.vocab_size = int(llama_cpp.llama_vocab_n_tokens(self.vocab))
         self.tokenizer = lltokenizer_from_vocab(self.vocab)
-        self._batch = llama_cpp.llama_batch_init(batch, 0, 1)
+        self._batch = llama_cpp.llama_batch_init(options.batch, 0, 1)
         self._pieces: dict[int, bytes] = {}
 
     def close(self) -> None:
@@ -149,23 +170,36 @@ class Executor:
             for slot, row in wanted.items()
         }
 
-    def _affordable(self, wanted: int) -> int:
-        """How many sequences fit half the free memory: keys and values in half precision."""
-        heads = llama_cpp.llama_model_n_head(self._model)
-        width = llama_cpp.llama_model_n_embd(self._model) // max(heads, 1)
-        per_token = (
-            llama_cpp.llama_model_n_layer(self._model)
-            * llama_cpp.llama_model_n_head_kv(self._model)
-            * width * 2 * 2
-        )  # fmt: skip
-        free = psutil.virtual_memory().available * _CONTEXT_SHARE
-        return max(1, min(wanted, int(free // (per_token * self.context))))
+    def _load(self, path: Path, gpu_layers: int) -> Any:
+        parameters = llama_cpp.llama_model_default_params()
+        parameters.use_mmap = True
+        offload = bool(llama_cpp.llama_supports_gpu_offload())
+        self.gpu_layers = gpu_layers if offload else 0
+        parameters.n_gpu_layers = self.gpu_layers
+        model = llama_cpp.llama_model_load_from_file(str(path).encode(), parameters)
+        if not model:
+            raise EngineError(
+                f"The model '{path.name}' could not be loaded.",
+                why=_last_error("llama.cpp refused the file."),
+                next_step=f"hivekeep models verify {path.stem}",
+            )
+        return model
+
+    def _load_adapter(self, adapter: str) -> Any:
+        loaded = llama_cpp.llama_adapter_lora_init(self._model, adapter.encode())
+        if not loaded:
+            raise EngineError(
+                f"The adapter '{adapter}' cannot be used with this model.",
+                why=_last_error("llama.cpp refused the file."),
+                next_step="A recipe's adapter has to be a LoRA file in GGUF made for its model.",
+            )
+        return loaded
 
     def _make_context(self, threads: int, batch: int) -> Any:
         parameters = llama_cpp.llama_context_default_params()
         parameters.n_ctx = self.context * self.slots
         parameters.n_batch = batch
-        parameters.n_ubatch = min(batch, 512)
+        parameters.n_ubatch = min(batch, _UBATCH)
         parameters.n_seq_max = self.slots
         parameters.n_threads = threads
         parameters.n_threads_batch = threads
@@ -179,6 +213,11 @@ class Executor:
                 why=f"{self.slots} sequences of {self.context} tokens did not fit into memory.",
                 next_step="Close other programs, or use a smaller model.",
             )
+        if self._adapter is not None:
+            adapters = (llama_cpp.llama_adapter_lora_p * 1)(self._adapter)
+            scales = (ctypes.c_float * 1)(1.0)
+            if llama_cpp.llama_set_adapters_lora(context, adapters, 1, scales) != 0:
+                raise EngineError("The adapter cannot be applied to this model.")
         return context
 
     def _apply(self, template: bytes, messages: Sequence[Message], marks: Sequence[str]) -> str:

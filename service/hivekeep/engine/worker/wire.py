@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from hivekeep.domain.inference import (
-    EngineEvent,
     FailEvent,
     FinishEvent,
     GenerateRequest,
@@ -34,20 +33,40 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The model is loaded. ``context`` is tokens for each of ``slots`` sequences."""
+    """The model is loaded. ``context`` is tokens for each of ``slots`` sequences.
+
+    ``gpu_layers`` is how many layers were asked to be kept on a graphics processor.
+    """
 
     slots: int
     context: int
     threads: int
+    gpu_layers: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """A sign of life while working, about once a second."""
+    """A sign of life while working, about once a second.
+
+    ``batches`` counts those computed, ``cpu`` the processor seconds used since the start.
+    """
 
     active: int
     waiting: int
     tokens_per_second: float
+    batches: int = 0
+    cpu: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outgrown:
+    """A request needs ``tokens`` in one sequence: more than it has here, less than the model can.
+
+    The worker has forgotten the request; it has to be given to one with a larger context.
+    """
+
+    request: str
+    tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +78,13 @@ class Fatal:
     next_step: str = ""
 
 
-WorkerMessage = Ready | Beat | Fatal | EngineEvent
-_STATUS: dict[str, type[Ready | Beat | Fatal]] = {"ready": Ready, "beat": Beat, "fatal": Fatal}
+WorkerMessage = Ready | Beat | Fatal | Outgrown | TokenEvent | FinishEvent | FailEvent
+_STATUS: dict[str, type[Ready | Beat | Fatal | Outgrown]] = {
+    "ready": Ready,
+    "beat": Beat,
+    "fatal": Fatal,
+    "outgrown": Outgrown,
+}
 
 
 def command_line(command: GenerateRequest | Cancel) -> bytes:
