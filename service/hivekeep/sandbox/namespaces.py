@@ -17,7 +17,7 @@ from pathlib import Path
 
 from hivekeep.sandbox import system
 
-WORK = "/work"
+WORK = "/home/agent"
 """Where the work folder is inside a room."""
 _INNER_USER = 1000
 _MOUNT_SETATTR = 442
@@ -128,7 +128,7 @@ def _own_folders(room: Room) -> None:
         system.mount("proc", str(process), "proc", flags | system.MS_NOEXEC)
     if room.work:
         work = Path(f"/new{WORK}")
-        work.mkdir()
+        work.mkdir(parents=True)
         system.mount(f"/old{room.work}", str(work), "", system.MS_BIND)
         _attributes(str(work), system.MS_NOSUID | system.MS_NODEV, deep=False)
 

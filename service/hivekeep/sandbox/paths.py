@@ -31,8 +31,7 @@ _MACHINE = ("/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/sys/devices/system
 @cache
 def interpreter() -> tuple[str, ...]:
     """The system's libraries and this Python without its packages."""
-    standard = sysconfig.get_paths()
-    own = (sys.base_prefix, sys.base_exec_prefix, standard["stdlib"], standard["platstdlib"])
+    own = (sys.base_prefix, sys.base_exec_prefix, sysconfig.get_path("stdlib"))
     etc = tuple(f"/etc/{name}" for name in _ETC)
     return _existing((*_SYSTEM, *etc, *_DEVICES, *own))
 
