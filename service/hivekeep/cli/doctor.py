@@ -24,7 +24,7 @@ from hivekeep.daemon.wiring import open_store, policy_sources
 from hivekeep.domain.errors import HivekeepError
 from hivekeep.engine.store import DEFAULT_MODEL
 from hivekeep.policy import load_policy
-from hivekeep.sandbox import protections
+from hivekeep.sandbox import missing_protections, protections
 from hivekeep.secrets import needs_passphrase
 
 _INOTIFY = Path("/proc/sys/fs/inotify/max_user_watches")
@@ -170,12 +170,18 @@ def _policy(profile: Profile) -> Finding:
     return Finding("policy", "ok", f"{len(stated)} of {len(rows)} keys are set, the rest defaults")
 
 
-def _sandbox(_profile: Profile) -> Finding:
+def _sandbox(profile: Profile) -> Finding:
     found = protections()
     active = ", ".join(status.protection for status in found if status.active)
     absent = "; ".join(
         f"{status.protection}: {status.detail}" for status in found if not status.active
     )
+    required = load_policy(policy_sources(profile)).settings.sandbox.required
+    if missing := missing_protections(required):
+        return Finding(
+            "sandbox", "problem", f"the policy requires {', '.join(missing)}; {absent}",
+            "No document is opened until the system has it or the policy is changed.",
+        )  # fmt: skip
     if absent:
         return Finding("sandbox", "remark", f"active: {active or 'nothing'}; not {absent}")
     return Finding("sandbox", "ok", f"active: {active}")

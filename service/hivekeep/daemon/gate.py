@@ -18,12 +18,30 @@ from hivekeep.audit import AuditEvent, AuditLog, DataRef, ModelRef
 from hivekeep.daemon.asking import Asking
 from hivekeep.daemon.pause import Pause
 from hivekeep.daemon.wiring import resolved
-from hivekeep.domain.actions import Action, Effect
+from hivekeep.domain.actions import Action, ActionKind, Decision, Effect
 from hivekeep.domain.approvals import Passage, Preview
 from hivekeep.domain.errors import PolicyDeniedError
 from hivekeep.policy import Policy, PolicyHolder
+from hivekeep.sandbox import missing_protections
 
 _OUTCOMES = {Effect.ALLOW: "allowed", Effect.ASK: "asked", Effect.DENY: "denied"}
+
+
+# What has foreign data read, thought about or run in a process that policy may want confined.
+_CONFINED = frozenset({ActionKind.START_RUN, ActionKind.READ_FILE, ActionKind.RUN_CODE})
+
+
+async def _unprotected(action: Action, policy: Policy) -> Decision | None:
+    """The refusal, if the policy demands protections that this machine does not have."""
+    required = policy.settings.sandbox.required
+    if not required or action.kind not in _CONFINED:
+        return None
+    missing = await anyio.to_thread.run_sync(missing_protections, required)
+    if not missing:
+        return None
+    source = next((row.source for row in policy.rows() if row.key == "sandbox.required"), "")
+    reason = f"This machine lacks what the policy requires: {', '.join(missing)}."
+    return Decision(Effect.DENY, "sandbox.required", source, reason)
 
 
 def _resolve(action: Action) -> Action:
@@ -64,7 +82,7 @@ class PolicyGate:
         action = await anyio.to_thread.run_sync(_resolve, action)
         policy = self.policy.current()
         self.observe(policy)
-        decision = policy.decide(action)
+        decision = await _unprotected(action, policy) or policy.decide(action)
         subject = action.target or action.path or action.model or action.host or action.recipe
         await self.record(
             f"policy.{action.kind.value}",

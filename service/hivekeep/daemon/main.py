@@ -54,6 +54,8 @@ from hivekeep.secrets import KeyStore, Passphrase, open_key_store
 from hivekeep.swarm.coordinator import Coordinator
 from hivekeep.swarm.events import RunRecord
 from hivekeep.swarm.ports import Limits, Ports
+from hivekeep.tools import standard_registry
+from hivekeep.tools.code import RunCode
 from hivekeep.triggers import Batch, Inventory, WatchService
 
 logger = logging.getLogger(__name__)
@@ -154,7 +156,7 @@ class _Daemon:
         """Serve until told to stop."""
         listener = bind(self._profile.socket)
         engine = LocalEngine(StoreFiles(self._store), on_change=self._changes.notify)
-        async with engine, ReaderPool(ReadLimits()) as readers:
+        async with engine, ReaderPool(ReadLimits(), required=self._required) as readers:
             coordinator = self._coordinator(engine, readers)
             self._records = coordinator.records
             self._bookkeeper = Bookkeeper(self._inventory, self._records)
@@ -209,7 +211,12 @@ class _Daemon:
         )
         rules = self._gate.policy.current().settings.runs
         limits = Limits(agents=max(rules.max_agents, 1), steps=rules.max_steps)
-        return Coordinator(self._journal, ports, limits)
+        tools = standard_registry().with_tools(RunCode(self._required))
+        return Coordinator(self._journal, ports, limits, tools=tools)
+
+    def _required(self) -> tuple[str, ...]:
+        """The protections without which nothing foreign is opened or run."""
+        return tuple(self._gate.policy.current().settings.sandbox.required)
 
     def _add_desktop(self, api: FastAPI, coordinator: Coordinator, readers: ReaderPool) -> None:
         assert self._service is not None

@@ -68,7 +68,8 @@ class ReadDocument:
             "next": following,
             "pages": document.pages,
         }
-        return ToolResult(data, text or "(no text there)", _from(prepared["file"], document))
+        quote = " ".join(block.text for block in shown)
+        return ToolResult(data, text or "(no text there)", _from(prepared["file"], document, quote))
 
     async def happened(self, prepared: dict[str, Any], context: ToolContext) -> Happened:  # noqa: ARG002
         """Reading changes nothing."""
@@ -123,7 +124,8 @@ class SearchDocuments:
             "found": [{"file": p.file, "block": p.block.index, "page": p.block.page} for p in best],
             "unread": unread,
         }
-        provenance = Provenance()
+        # Also what is only said not to have been searched has names that a sender chose.
+        provenance = of(Origin(Label.UNTRUSTED, OriginKind.FILE_NAME, "names of the documents"))
         for origin in origins:
             if origin.origins[0].name in named:
                 provenance = provenance.join(origin)
@@ -192,5 +194,7 @@ def _line(text: str) -> str:
     return " ".join(text.split())[:_MOST_CHARACTERS]
 
 
-def _from(name: str, document: Document) -> Provenance:
-    return of(Origin(Label.UNTRUSTED, OriginKind.DOCUMENT, name, sha256=document.sha256))
+def _from(name: str, document: Document, quote: str = "") -> Provenance:
+    """The document, with the beginning of what was shown: an approval shows it to a person."""
+    origin = Origin(Label.UNTRUSTED, OriginKind.DOCUMENT, name, quote=quote, sha256=document.sha256)
+    return of(origin)
