@@ -77,7 +77,7 @@ def merge(layers: Iterable[Layer]) -> tuple[dict[str, Setting], tuple[PolicyRow,
         used = binding + chosen[-1:]
         if not used:
             settings[key] = _setting(key, marker, _default(key), DEFAULT_SOURCE)
-            rows.append(PolicyRow(key, _plain(_default(key)), DEFAULT_SOURCE, Level.DEFAULT))
+            rows.append(PolicyRow(key, plain(_default(key)), DEFAULT_SOURCE, Level.DEFAULT))
             continue
         current = _setting(key, marker, used[0].values[key], used[0].source)
         for layer in used[1:]:
@@ -87,7 +87,7 @@ def merge(layers: Iterable[Layer]) -> tuple[dict[str, Setting], tuple[PolicyRow,
             current = _tighten(marker, current, added)
         settings[key] = current
         rows.extend(
-            PolicyRow(key, _plain(layer.values[key]), layer.source, layer.level) for layer in used
+            PolicyRow(key, plain(layer.values[key]), layer.source, layer.level) for layer in used
         )
     return settings, tuple(rows)
 
@@ -142,7 +142,8 @@ def _default(key: str) -> Any:
     return getattr(getattr(PolicySettings(), section), name)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value as JSON would have it."""
     return [str(item) for item in value] if isinstance(value, tuple) else value
 
 
