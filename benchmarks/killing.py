@@ -199,7 +199,9 @@ class _Publisher(ReportPublisher):
         return super().publish(prepared)
 
 
-def carry_on(stage: Stage, *, clock: Callable[[], float] = lambda: _FIRST_OF_2026) -> None:
+def carry_on(
+    stage: Stage, *, clock: Callable[[], float] = lambda: _FIRST_OF_2026, agents: int = 8
+) -> None:
     """Begin the run or go on with it, in this process, until it has ended."""
     keys = stage.keys
     path = stage.root / "journal.db"
@@ -213,7 +215,7 @@ def carry_on(stage: Stage, *, clock: Callable[[], float] = lambda: _FIRST_OF_202
             publisher=_Publisher(world), mover=InputMover(),
             monotonic=lambda: 0.0, new_id=lambda: RUN,
         )  # fmt: skip
-        anyio.run(_until_ended, Coordinator(journal, ports, Limits(agents=8)), stage)
+        anyio.run(_until_ended, Coordinator(journal, ports, Limits(agents=agents)), stage)
     audit.close()
 
 

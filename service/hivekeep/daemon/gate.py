@@ -7,7 +7,7 @@ Invariant: no action goes ahead whose decision is not durably in the audit log.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from typing import Any
 
@@ -17,6 +17,7 @@ import psutil
 from hivekeep.audit import AuditEvent, AuditLog, DataRef, ModelRef
 from hivekeep.daemon.asking import Asking
 from hivekeep.daemon.pause import Pause
+from hivekeep.daemon.shared_write import SharedWrite
 from hivekeep.daemon.wiring import resolved
 from hivekeep.domain.actions import Action, ActionKind, Decision, Effect
 from hivekeep.domain.approvals import Passage, Preview
@@ -58,6 +59,10 @@ class PolicyGate:
     asking: Asking | None = None
     pause: Pause | None = None
     observe: Callable[[Policy], None] = lambda _policy: None
+    _records: SharedWrite = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_records", SharedWrite(self.audit))
 
     async def require(
         self,
@@ -136,7 +141,7 @@ class PolicyGate:
             data=tuple(_data(subject, detail)),
             detail=detail,
         )
-        await anyio.to_thread.run_sync(self.audit.append, event)
+        await self._records.append(event)
 
 
 def _arguments(action: Action) -> dict[str, Any]:

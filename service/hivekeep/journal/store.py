@@ -15,6 +15,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -36,9 +37,12 @@ _VACUUM_PAGES = 2_000
 
 @dataclass(slots=True)
 class _Append:
+    """A batch and who waits for it: a thread, or a task of ``loop``."""
+
     events: Sequence[NewEvent]
     blobs: Sequence[bytes]
-    done: Future[list[Event]]
+    done: Future[list[Event]] | asyncio.Future[list[Event]]
+    loop: asyncio.AbstractEventLoop | None = None
 
 
 @dataclass(slots=True)
@@ -53,6 +57,19 @@ class _Removal:
 @dataclass(frozen=True, slots=True)
 class _Compaction:
     """One portion of giving unused pages back; it comes again until there are none."""
+
+
+_Told = tuple[Future[list[Event]] | asyncio.Future[list[Event]], list[Event] | Exception]
+
+
+def _tell(waiting: Sequence[_Told]) -> None:
+    for done, told in waiting:
+        if done.cancelled():
+            continue
+        if isinstance(told, Exception):
+            done.set_exception(told)
+        else:
+            done.set_result(told)
 
 
 class Journal:
@@ -114,11 +131,17 @@ class Journal:
 
         :raises StorageError: if the disk is full or read-only; nothing of the batch is kept.
         """
-        return await asyncio.wrap_future(self._submit(events, blobs))
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+        self._hand_over(_Append(events, blobs, done, loop))
+        stored: list[Event] = await done
+        return stored
 
     def append_now(self, events: Sequence[NewEvent], *, blobs: Sequence[bytes] = ()) -> list[Event]:
         """``append`` for code that is not async; blocks until durable."""
-        return self._submit(events, blobs).result()
+        done: Future[list[Event]] = Future()
+        self._hand_over(_Append(events, blobs, done))
+        return done.result()
 
     def events(self, run: str | None = None, *, kinds: Sequence[str] = ()) -> Iterator[Event]:
         """The durable events in order, of one run and of some kinds if asked.
@@ -190,11 +213,6 @@ class Journal:
             raise damaged(self._path, error) from error
         return rows
 
-    def _submit(self, events: Sequence[NewEvent], blobs: Sequence[bytes]) -> Future[list[Event]]:
-        done: Future[list[Event]] = Future()
-        self._hand_over(_Append(events, blobs, done))
-        return done
-
     def _hand_over(self, item: _Append | _Removal) -> None:
         if self._closed:
             raise JournalError("The journal is closed.", why="The daemon is stopping.")
@@ -220,24 +238,28 @@ class Journal:
             stop = item is None
 
     def _commit(self, batch: Sequence[_Append]) -> None:
-        # Once running, a future can no longer be cancelled; what was handed over is written anyway.
-        waiting = [item.done.set_running_or_notify_cancel() for item in batch]
         first = self._next
+        outcome: Sequence[list[Event]] | Exception
         try:
             self._writer.execute("BEGIN IMMEDIATE")
-            results = self._insert(batch)
+            outcome = self._insert(batch)
             self._writer.execute("COMMIT")
         except Exception as error:  # noqa: BLE001 - handed to every waiter, never swallowed
             self._next = first
             self._undo()
-            failure = unwritten(self._path, error)
-            for item, listens in zip(batch, waiting, strict=True):
-                if listens:
-                    item.done.set_exception(failure)
-            return
-        for item, events, listens in zip(batch, results, waiting, strict=True):
-            if listens:
-                item.done.set_result(events)
+            outcome = unwritten(self._path, error)
+        # Told all at once: to wake a loop costs more than the rest of an append.
+        by_loop: dict[asyncio.AbstractEventLoop | None, list[_Told]] = {}
+        for place, item in enumerate(batch):
+            told = outcome if isinstance(outcome, Exception) else outcome[place]
+            by_loop.setdefault(item.loop, []).append((item.done, told))
+        for loop, told_all in by_loop.items():
+            if loop is None:
+                _tell(told_all)
+                continue
+            # A loop that has been closed meanwhile has nobody left who waits.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(_tell, told_all)
 
     def _insert(self, batch: Sequence[_Append]) -> list[list[Event]]:
         results = []

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from hivekeep.domain.fields import FieldSpec
 from hivekeep.swarm.verification.lexicon import other_labels
@@ -106,11 +107,15 @@ _TWO_LETTERS: dict[str, str | int | None] = {
 }  # fmt: skip
 
 
-def _forms(phrase: str) -> set[str]:
-    """The squeezed forms a label is looked up by; umlauts also as two letters."""
+@lru_cache(maxsize=10_000)
+def _forms(phrase: str) -> frozenset[str]:
+    """The squeezed forms a label is looked up by; umlauts also as two letters.
+
+    Kept: every document asks for the same hundreds of well-known labels again.
+    """
     spelled = phrase.translate(str.maketrans(_TWO_LETTERS))
     forms = {"".join(_WORD.findall(fold(text))) for text in (phrase, spelled)}
-    return {form for form in forms if form}
+    return frozenset(form for form in forms if form)
 
 
 def owners_of(labels: Iterable[Label]) -> Mapping[str, int]:
