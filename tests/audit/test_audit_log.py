@@ -118,7 +118,7 @@ def test_threads_share_the_log(world: World) -> None:
     assert report.checkpoints <= 182
 
 
-_WRITER = """
+WRITER = """
 import os, sys, threading
 from pathlib import Path
 from hivekeep.audit import AuditEvent, AuditLog
@@ -151,7 +151,7 @@ def opened_keys(folder: Path) -> KeyStore:
 @pytest.mark.parametrize("seed", range(3))
 def test_a_kill_loses_nothing_acknowledged_and_is_no_tampering(seed: int, tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-c", _WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     lines = [process.stdout.readline() for _ in range(random.Random(seed).randrange(5, 80))]

@@ -187,6 +187,10 @@ class AuditLog:
             self._why, self._anchor_state,
         )  # fmt: skip
 
+    def index_sealed(self) -> int:
+        """Build the indexes that the background has not built yet; returns how many."""
+        return index_sealed(self.folder, self._reader())
+
     def witnessed(self) -> list[tuple[str, str]]:
         """Checkpoints of this log that witnesses keep and that can be read back, with places."""
         return self._outlets.witnessed()
