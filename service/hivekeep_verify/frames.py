@@ -144,6 +144,11 @@ def parse_frame(data: bytes, offset: int) -> Frame:
     return Frame(offset, kind, body, data[end - _HASH : end])
 
 
+def is_padding(data: bytes, offset: int) -> bool:
+    """Whether only zeros follow, by which a segment that is being written is extended ahead."""
+    return not data[offset : offset + _LENGTH.size].strip(b"\0") and not data[offset:].strip(b"\0")
+
+
 def parse_frames(data: bytes) -> Iterator[Frame]:
     """All frames of a segment in order.
 
@@ -152,7 +157,7 @@ def parse_frames(data: bytes) -> Iterator[Frame]:
     if data[: len(MAGIC)] != MAGIC:
         raise FormatError("this is not an audit segment")
     offset = len(MAGIC)
-    while offset < len(data):
+    while offset < len(data) and not is_padding(data, offset):
         frame = parse_frame(data, offset)
         yield frame
         offset = frame.end

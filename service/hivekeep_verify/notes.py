@@ -11,6 +11,7 @@ import binascii
 import re
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 
 from cryptography.exceptions import InvalidSignature
@@ -24,14 +25,14 @@ _SIGNATURE_LINE = re.compile(r"— ([^\s+]+) ([A-Za-z0-9+/]+={0,2})")
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class VerifierKey:
     """An Ed25519 public key with the name it signs under."""
 
     name: str
     public: bytes
 
-    @property
+    @cached_property
     def id(self) -> bytes:
         """The four bytes that signature lines begin with."""
         return sha256(self.name.encode() + b"\n" + _ED25519 + self.public).digest()[:4]

@@ -177,7 +177,8 @@ class _Check:
         except FormatError as error:
             self._problem(at, str(error))
         self._settle()
-        report.tail = len(self._data) - report.tail_at
+        end = at if layout.is_padding(self._data, at) else len(self._data)
+        report.tail = end - report.tail_at
         report.tail_problems = self._fresh
         if report.header is not None:
             report.end = State(

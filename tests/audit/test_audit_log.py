@@ -177,8 +177,8 @@ def test_a_full_disk_blocks_until_there_is_room(
     log = world.open()
     log.append(AuditEvent("test", "before"))
 
-    def full(descriptor: int, data: bytes) -> None:
-        os.write(descriptor, bytes(data)[: len(data) // 2])
+    def full(descriptor: int, data: bytes, offset: int = 0) -> None:
+        os.pwrite(descriptor, bytes(data)[: len(data) // 2], offset)
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("hivekeep.audit.files.write_all", full)
@@ -216,7 +216,21 @@ def test_a_sync_that_failed_closes_the_log_until_a_restart(
     assert world.verify().problems == ()
 
 
-@pytest.mark.parametrize("left", [1, 3, 50, 200])
+def test_what_is_extended_ahead_is_no_damage(world: World, tmp_path: Path) -> None:
+    log = world.open()
+    log.append(AuditEvent("test", "before"))
+    running = world.copy(tmp_path / "killed")
+    log.close()
+    data = running.segments[0].read_bytes()
+    assert len(data) > 100_000
+    assert (running.verify().problems, running.verify().remarks) == ((), ())
+    running.write(1)
+    assert running.verify().problems == ()
+    assert [r.action for r in records(running.folder, running.keys)] == ["before", "act.0"]
+    assert len(running.segments[0].read_bytes()) < 5_000
+
+
+@pytest.mark.parametrize("left", [4, 5, 50, 200])
 def test_a_torn_end_is_kept_aside_and_recorded(left: int, world: World) -> None:
     world.write(3)
     longer = world.copy(world.folder.parent / "longer")

@@ -22,10 +22,28 @@ def canonical(value: Any) -> bytes:
     :raises ValueError: if it holds something that is neither text, number, truth, list nor mapping
         with text keys, or a number that is not finite.
     """
+    if _is_simple(value):
+        return _ENCODE(value).encode()
     plain, simple = _plain(value)
     # The library's encoder differs from the RFC only in the order of keys that are not ASCII and
     # in how some floating-point numbers are written; both are rare here.
     return (_ENCODE(plain) if simple else _write(plain)).encode()
+
+
+def _is_simple(value: Any) -> bool:
+    """Whether the library's encoder writes a value canonically as it is: nearly always."""
+    kind = type(value)
+    if kind is str:
+        return bool(value.isascii())
+    if kind is dict:
+        return all(
+            type(key) is str and key.isascii() and _is_simple(item) for key, item in value.items()
+        )
+    if kind is int:
+        return bool(-_SAFE <= value <= _SAFE)
+    if kind is list:
+        return all(map(_is_simple, value))
+    return value is None or kind is bool
 
 
 def _plain(value: Any) -> tuple[Any, bool]:

@@ -13,6 +13,8 @@ from typing import IO
 
 from hivekeep.domain.errors import AuditError
 
+_AHEAD = 256 << 10
+
 
 def segment_path(folder: Path, number: int) -> Path:
     """Where a segment is."""
@@ -81,35 +83,46 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes, offset: int = 0) -> None:
     """Write all bytes; a full disk may take only some at a time."""
     view = memoryview(data)
     while view:
-        view = view[os.write(descriptor, view) :]
+        done = os.pwrite(descriptor, view, offset)
+        view, offset = view[done:], offset + done
 
 
 class OpenSegment:
-    """The segment that is being written."""
+    """The segment that is being written.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-        self.size = os.fstat(self._descriptor).st_size
+    The file is extended by zeros ahead of what is written: a sync then has no new size to make
+    durable as well, which about halves its time.  ``close`` cuts them off.
+
+    :param size: where the last good write ended.
+    """
+
+    def __init__(self, path: Path, size: int) -> None:
+        self.path, self.size = path, size
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        self._allocated = os.fstat(self._descriptor).st_size
 
     @classmethod
     def create(cls, path: Path, data: bytes) -> OpenSegment:
         """A new segment that begins with ``data``; durable when this returns."""
         write_durably(path, data)
-        return cls(path)
+        return cls(path, len(data))
 
     def append(self, data: bytes) -> None:
         """Write and sync.
 
         :raises OSError: if either failed; if ``repair`` then succeeds, the file is as it was.
         """
-        write_all(self._descriptor, data)
+        end = self.size + len(data)
+        if end > self._allocated:
+            write_all(self._descriptor, bytes(end - self._allocated + _AHEAD), self._allocated)
+            self._allocated = end + _AHEAD
+        write_all(self._descriptor, data, self.size)
         os.fdatasync(self._descriptor)
-        self.size += len(data)
+        self.size = end
 
     def repair(self) -> None:
         """Cut off what a failed write left.
@@ -117,11 +130,18 @@ class OpenSegment:
         :raises OSError: if that fails, too.
         """
         os.ftruncate(self._descriptor, self.size)
+        self._allocated = self.size
         os.fsync(self._descriptor)
 
     def close(self) -> None:
-        """Release the file."""
-        os.close(self._descriptor)
+        """End the file where its frames end, and release it.
+
+        :raises OSError: if that could not be made durable; the zeros then stay, which is harmless.
+        """
+        try:
+            self.repair()
+        finally:
+            os.close(self._descriptor)
 
 
 class HeadFile:

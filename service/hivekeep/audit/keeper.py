@@ -27,6 +27,7 @@ class Keeper:
         self._jobs = {name: job for name, (job, _) in jobs.items()}
         self._delays = {name: wait for name, (_, wait) in jobs.items() if wait is not None}
         self._due: dict[str, float] = {}
+        self._armed = False
         self._writes = 0
         self._stopping = False
         self._changed = threading.Condition()
@@ -37,7 +38,8 @@ class Keeper:
         """Something was written."""
         with self._changed:
             self._writes += 1
-            if not self._delays.keys() <= self._due.keys():
+            if not self._armed:
+                self._armed = True
                 now = time.monotonic()
                 for name, delay in self._delays.items():
                     self._due.setdefault(name, now + delay)
@@ -68,6 +70,7 @@ class Keeper:
                 if name is None:
                     continue
                 del self._due[name]
+                self._armed = False
                 if name == "anchor":
                     self._writes = 0
             try:

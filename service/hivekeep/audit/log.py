@@ -11,6 +11,7 @@ import errno
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -278,7 +279,8 @@ class AuditLog:
             self.anchor()
         with self._write_lock:
             self._state, self._why = "closed", "it was closed"
-            self._segment.close()
+            with suppress(OSError):
+                self._segment.close()
             self._head.close()
             self._lock.close()
 
@@ -340,14 +342,16 @@ class AuditLog:
         self._require_writable()
         chain = self._chain.copy()
         try:
+            # First the old one gets its final size: a sealed segment is not extended ahead.
+            self._segment.repair()
             segment, note = begin_segment(
                 chain, self._signer, self.folder, self.vault.owner_or_new(),
                 self.settings.recipients,
                 time=timestamp(self._wall()),
             )  # fmt: skip
+            self._segment.close()
         except OSError as error:
             raise self._fail(error) from error
-        self._segment.close()
         self._segment, self._chain, self._note = segment, chain, note
         self._began = self._wall()
         self._head.write(note)

@@ -178,7 +178,9 @@ def _continue(folder: Path, vault: AuditVault, path: Path) -> Opened:
         raise files.tampered(folder, str(error)) from error
     chain = Chain.at(bytes.fromhex(header.log), header.number, end, key)
     note = _note(header, last, end.public if last.epoch == end.epoch else b"")
-    return Opened(chain, signer, files.OpenSegment(path), note, remarks, header.raw["time"])
+    return Opened(
+        chain, signer, files.OpenSegment(path, report.tail_at), note, remarks, header.raw["time"]
+    )
 
 
 def _compare(folder: Path, vault: AuditVault, report: SegmentReport) -> list[AuditEvent]:

@@ -40,6 +40,7 @@ _HPKE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 _HPKE_NAME = "hpke-x25519-hkdf-sha256-aes-256-gcm"
 _OWNER_NAME = "aes-256-gcm"
 _NONCE = 12
+_NONCES_AT_ONCE = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ class SegmentKey:
         self._bound = log + number.to_bytes(8, "big")
         self._cipher = AESGCM(self._derive(b"records"))
         self._blinding = self._derive(b"commitments")
+        self._nonces: list[bytes] = []
 
     @classmethod
     def create(cls, log: bytes, number: int) -> SegmentKey:
@@ -105,9 +107,16 @@ class SegmentKey:
 
     def seal(self, index: int, previous: bytes, content: bytes) -> tuple[bytes, bytes, bytes]:
         """Commitment, nonce and ciphertext of one record's content."""
-        nonce = os.urandom(_NONCE)
+        nonce = self._nonce()
         hidden = commitment(self.opening(nonce), content)
         return hidden, nonce, self._cipher.encrypt(nonce, content, self._place(index, previous))
+
+    def _nonce(self) -> bytes:
+        """A random nonce; many are asked of the system at once, because each call takes long."""
+        if not self._nonces:
+            fresh = os.urandom(_NONCE * _NONCES_AT_ONCE)
+            self._nonces = [fresh[at : at + _NONCE] for at in range(0, len(fresh), _NONCE)]
+        return self._nonces.pop()
 
     def open(self, index: int, previous: bytes, stored: bytes) -> bytes:
         """The content of a stored record, checked against its commitment.

@@ -8,6 +8,7 @@ kill at any instant leaves a usable key, and whoever takes the machine finds onl
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -16,7 +17,7 @@ from hivekeep_verify.frames import FormatError
 from hivekeep_verify.notes import VerifierKey, certificate_text, sign_line, signed_note
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EpochKey:
     """The private key of one epoch."""
 
@@ -34,7 +35,7 @@ class EpochKey:
         """The key with these secret bytes."""
         return cls(origin, epoch, Ed25519PrivateKey.from_private_bytes(seed))
 
-    @property
+    @cached_property
     def public(self) -> VerifierKey:
         """Its public half."""
         return VerifierKey(self.origin, self.private.public_key().public_bytes_raw())
