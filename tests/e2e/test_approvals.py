@@ -73,7 +73,7 @@ def test_a_yes_by_command_line_lets_exactly_this_happen(stage: Stage, tmp_path: 
     records = stage.cli("audit", "show", "--limit", "50")
     question = next(r for r in records if r["action"] == "approval.request")
     answer = next(r for r in records if r["action"] == "approval.answer")
-    assert question["detail"]["shown"] == answer["detail"]["shown"] == item["text"]
+    assert question["approval"] == answer["approval"] == item["text"]
     assert (answer["detail"]["answer"], answer["detail"]["via"]) == ("once", "cli")
     assert answer["outcome"] == "approved"
     assert stage.cli("audit", "verify")["ok"]

@@ -80,5 +80,8 @@ def _print_status(client: DaemonClient, *, as_json: bool) -> None:
     console.print(f"  profile {safe(data['profile'])}")
     console.print(f"  runs under way {data['runs']}, watched folders {data['watches']}")
     console.print(f"  model {safe(data['engine']['state'])}, keys in {safe(data['keys'])}")
+    if data["audit"]["state"] != "ok":
+        why = safe(data["audit"]["why"])
+        console.print(f"  [bold red]Nothing is done: the audit log is not written.[/] {why}")
     if data["user"] != os.getuid():
         console.print("  [yellow]It runs as another user.[/]")

@@ -142,8 +142,6 @@ class Asking:
         detail: dict[str, Any] = {
             "approval": request.id,
             "sha256": request.digest,
-            "run": request.asker.run,
-            "shown": text,
         }
         if verdict is not None:
             detail |= {
@@ -157,6 +155,10 @@ class Asking:
             subject=request.summary,
             rule=request.decision.rule,
             outcome=verdict.state.value if verdict else "pending",
+            user=verdict.by if verdict else "",
+            job=request.asker.run,
+            agent=request.asker.agent,
+            approval=text,
             detail=detail,
         )
         await anyio.to_thread.run_sync(self._audit.append, event)
