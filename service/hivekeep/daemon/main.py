@@ -231,10 +231,15 @@ class _Daemon:
         add_desktop_routes(api, desktop, glance, self._pause, self._changes)
 
     def _problems(self) -> list[dict[str, str]]:
+        problems = []
         policy = self._gate.policy.current()
         if isinstance(policy, InvalidPolicy):
-            return [{"code": "policy", "text": str(policy.problem)}]
-        return []
+            problems.append({"code": "policy", "text": str(policy.problem)})
+        audit = self._audit.state
+        if audit.state != "ok":
+            text = f"The audit log cannot be written, so nothing is done: {audit.why}."
+            problems.append({"code": "audit", "text": text})
+        return problems
 
     def _record_of(self, run: str) -> RunRecord | None:
         return self._records.get(run)
