@@ -10,7 +10,7 @@ STAMP := .venv/.synced
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc 2>/dev/null || echo 2)
 export ORT_DISABLE_TELEMETRY := 1
 
-.PHONY: help env lint types test test-fast models demo bench bench-env nightly lock format clean
+.PHONY: help env lint types test test-fast models demo bench bench-env llama-tools nightly lock format clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -50,6 +50,9 @@ bench: env ## one benchmark: make bench NAME=accuracy ARGS="--limit 10"
 
 bench-env: env ## the other systems that some benchmarks compare with, into .venv
 	$$($(PYTHON) tools/get_uv.py) pip install -q --python $(PY) --require-hashes -r requirements-bench.lock
+
+llama-tools: ## llama-server and llama-batched-bench from our llama.cpp's source, for benchmarks
+	@$(PYTHON) tools/build_llama_tools.py
 
 nightly: env ## the long measurements, run by hand
 	for name in accuracy documents_rate kill_recovery; do $(MAKE) bench NAME=$$name || exit 1; done
