@@ -38,6 +38,8 @@ def plan(**more: Any) -> Plan:
             FieldSpec("number", FieldType.IDENTIFIER, "Number"),
             FieldSpec("total", FieldType.AMOUNT, "Total"),
         ),
+        # Steps are what is tested: labels would spare the model calls.
+        "labels_first": False,
     }  # fmt: skip
     return Plan(**{**values, **more})
 

@@ -23,7 +23,7 @@ from hivekeep.journal import KEY_BYTES, Journal
 from hivekeep.swarm.coordinator import Coordinator
 from hivekeep.swarm.events import RunRecord, fold
 from hivekeep.swarm.ports import Limits
-from tests.swarm.scripted import SimulatedKillError, World, request
+from tests.swarm.scripted import SimulatedKillError, World, plan, request
 from tests.swarm.scripted import coordinator as scripted
 
 pytestmark = pytest.mark.anyio
@@ -264,3 +264,34 @@ async def test_the_fold_of_the_journal_is_the_live_record(journal: Journal, tmp_
         record = await chosen.submit(request(tmp_path, ["a", "b"]))
         await ended(chosen, record)
     assert fold(list(journal.events()))["run1"] == record
+
+
+async def test_a_document_that_labels_settle_needs_no_model(
+    journal: Journal, tmp_path: Path
+) -> None:
+    world = World({"a": "Number: A-7\nTotal: 12.50 EUR"})
+    chosen = coordinator(world, journal)
+    wanted = request(tmp_path, ["a"], plan(labels_first=True))
+    async with serving(chosen):
+        record = await chosen.submit(wanted)
+        await ended(chosen, record)
+    (agent,) = record.agents.values()
+    assert agent.result is not None
+    assert [getattr(v, "value", None) for v in agent.result.values] == ["A-7", "12.50"]
+    assert not any(name.startswith("generate") for name in world.done)
+
+
+async def test_a_draft_model_answers_first_and_the_other_what_is_left(
+    journal: Journal, tmp_path: Path
+) -> None:
+    world = World({"a": "Number: A-7\nTotal: 12.50 EUR"})
+    world.answers = {"0001": '{"number":"A-7","total":"99.00"}'}
+    chosen = coordinator(world, journal)
+    wanted = request(tmp_path, ["a"], plan(draft_model="small"))
+    async with serving(chosen):
+        record = await chosen.submit(wanted)
+        await ended(chosen, record)
+    (agent,) = record.agents.values()
+    assert [key for key in agent.steps if key.startswith("generate")][:2] == [
+        "generate:0:draft", "generate:0",
+    ]  # fmt: skip

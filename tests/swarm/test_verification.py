@@ -17,7 +17,7 @@ from hivekeep.domain.fields import FieldSpec, FieldType, OrderCheck, SumCheck
 from hivekeep.domain.values import DocumentResult, FieldValue, RowsValue, ValueStatus
 from hivekeep.swarm.prompting import extraction_messages, reask_messages, request_groups
 from hivekeep.swarm.prompting.rendering import CLOSING, OPENING
-from hivekeep.swarm.verification import check
+from hivekeep.swarm.verification import Context, check
 from hivekeep.swarm.verification.amounts import canonical, find_amounts
 from hivekeep.swarm.verification.dates import find_dates
 from hivekeep.swarm.verification.text import find_squeezed, fold, fold_mapped
@@ -284,9 +284,9 @@ def test_a_long_document_is_cut_to_its_budget_and_keeps_labelled_blocks(
 @pytest.mark.parametrize("answer", [RIGHT, {}])
 def test_asking_again_is_only_about_what_is_in_doubt(answer: dict[str, str]) -> None:
     doc = document("a", TEXT)
-    assert reask_messages(INVOICE, doc, check(INVOICE, doc, answer)) is None
+    assert reask_messages(Context(INVOICE, doc), check(INVOICE, doc, answer)) is None
     doubtful = check(INVOICE, doc, {**answer, "seller": "Globex Corporation"})
-    again = reask_messages(INVOICE, doc, doubtful)
+    again = reask_messages(Context(INVOICE, doc), doubtful)
     assert again is not None
     assert list(again[1]["properties"]) == ["seller"]
 

@@ -130,11 +130,8 @@ class Service:
                 Action(ActionKind.USE_RECIPE, recipe=plan.recipe, user_recipe=not recipe.builtin)
             )
         await gate.require(Action(ActionKind.START_RUN, recipe=plan.recipe, count=len(inputs)))
-        entry = self._parts.store.entry(plan.model)
-        self._parts.store.resolve(plan.model)
-        await gate.require(
-            Action(ActionKind.USE_MODEL, model=plan.model, model_sha256=entry.sha256)
-        )
+        model_sha256 = await self._allow_model(plan.model)
+        draft_sha256 = await self._allow_model(plan.draft_model) if plan.draft_model else ""
         request = RunRequest(
             plan=plan,
             inputs=tuple(inputs),
@@ -143,7 +140,8 @@ class Service:
             output=output or str(self._parts.profile.results),
             watch=watch,
             batch=batch,
-            model_sha256=entry.sha256,
+            model_sha256=model_sha256,
+            draft_model_sha256=draft_sha256,
             goal=goal,
             show_plan=show_plan,
             previous=previous,
@@ -153,6 +151,15 @@ class Service:
         parts = parted(request, coordinator.limits) if watch else [request]
         first, *_ = [await coordinator.submit(part) for part in parts]
         return first
+
+    async def _allow_model(self, name: str) -> str:
+        """The hash of an installed model that policy allows."""
+        entry = self._parts.store.entry(name)
+        self._parts.store.resolve(name)
+        await self._parts.gate.require(
+            Action(ActionKind.USE_MODEL, model=name, model_sha256=entry.sha256)
+        )
+        return entry.sha256
 
     def list_runs(self, limit: int) -> list[dict[str, Any]]:
         """Summaries, newest first."""

@@ -123,6 +123,8 @@ class Plan:
     different piece of work.  ``instructions`` is the trusted prompt text.  ``context_tokens``
     bounds one prompt; ``first_look_tokens`` bounds the one that asks for everything but tables.
     ``overview`` asks for a summary over all documents, each sentence with its sources.
+    With ``labels_first`` a field whose value the document's own labels state beyond doubt is not
+    asked.  A ``draft_model`` answers first; ``model`` is then asked for what does not check out.
     """
 
     recipe: str
@@ -138,6 +140,8 @@ class Plan:
     max_tokens: int = 900
     context_tokens: int = 6_000
     first_look_tokens: int = 6_000
+    labels_first: bool = True
+    draft_model: str = ""
     file_action: FileAction = FileAction()
     media_types: tuple[str, ...] = ()
     limits: RunLimits = RunLimits()

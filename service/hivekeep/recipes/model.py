@@ -189,6 +189,16 @@ class RecipeModel(_Strict):
         description="The longest prompt that asks for fields other than tables; a small one is "
         "faster, and suits documents whose values stand beside labels.",
     )
+    labels_first: bool = Field(
+        default=True,
+        description="Whether fields that the document's own labels state beyond doubt are left out "
+        "of the questions to the model.",
+    )
+    draft_model: str | None = Field(
+        default=None,
+        description="A smaller model that answers first; 'model' is asked for what does not check "
+        "out.",
+    )
     file_action: FileActionModel = FileActionModel(kind=FileActionKind.NONE)
     limits: LimitsModel = LimitsModel()
     vote: VoteModel | None = None

@@ -127,6 +127,8 @@ class Recipe:
             max_tokens=model.max_tokens,
             context_tokens=model.context_tokens,
             first_look_tokens=min(model.first_look_tokens, model.context_tokens),
+            labels_first=model.labels_first,
+            draft_model=model.draft_model or "",
             file_action=FileAction(
                 action.kind,
                 str(Path(action.root).expanduser()) if action.root else "",

@@ -8,11 +8,9 @@ Invariant: an agent always ends, with a result or with a failure, and never take
 from __future__ import annotations
 
 import logging
-from collections.abc import Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 
-import anyio
 from anyio.to_thread import run_sync
 
 from hivekeep.domain.actions import Action, ActionKind, Label
@@ -30,24 +28,20 @@ from hivekeep.domain.fields import FileActionKind, Plan, PlanKind
 from hivekeep.domain.report import Failure
 from hivekeep.domain.runs import AgentState, StepKind
 from hivekeep.domain.values import DocumentResult, FieldValue
-from hivekeep.journal import decode, encode
-from hivekeep.swarm.answers import parse_answer
+from hivekeep.journal import encode
 from hivekeep.swarm.events import AgentRecord, Kind
+from hivekeep.swarm.extraction import Extraction, most_extraction_steps
 from hivekeep.swarm.patterns.second_look import look_again
 from hivekeep.swarm.patterns.vote import vote
 from hivekeep.swarm.ports import Ports
 from hivekeep.swarm.prompting import (
-    extraction_messages,
-    reask_messages,
     request_groups,
 )
-from hivekeep.swarm.prompting.schema import answer_schema
 from hivekeep.swarm.quarantine import Quarantine
 from hivekeep.swarm.reading import read_document
 from hivekeep.swarm.steps import RunLog, StepOutcome
 from hivekeep.swarm.summarize import summarize
 from hivekeep.swarm.thinking import Thinker
-from hivekeep.swarm.verification import check
 
 logger = logging.getLogger(__name__)
 
@@ -62,8 +56,7 @@ def steps_per_document(plan: Plan) -> int:
     looks = 1 if plan.second_look else 0
     if plan.vote:
         return 1 + plan.vote.samples * len(request_groups(plan)) + looks + acts
-    # Read, the questions, check, and once more what was in doubt.
-    return 4 + len(request_groups(plan)) + looks + acts
+    return 1 + most_extraction_steps(plan) + looks + acts
 
 
 class Agent:
@@ -130,42 +123,10 @@ class Agent:
         if plan.vote:
             result = await vote(plan, document, self.generate)
         else:
-            result = await self._extract(document)
+            result = await Extraction(plan, document, self.generate, self._step).run()
         if plan.second_look:
             result = await look_again(plan, document, result, self.generate)
         return result
-
-    async def _extract(self, document: Document) -> DocumentResult:
-        answer: dict[str, Any] = {}
-
-        async def ask(number: int, names: tuple[str, ...]) -> None:
-            messages = extraction_messages(self._plan, document, fields=names)
-            schema = answer_schema(self._plan, fields=names)
-            answer.update(parse_answer(await self.generate(f"generate:{number}", messages, schema)))
-
-        # All at once: the engine then computes what these prompts share a single time.
-        await together(ask(*group) for group in enumerate(request_groups(self._plan)))
-        result = await self._check("check", document, answer)
-        again = reask_messages(self._plan, document, result)
-        if again is None:
-            return result
-        messages, schema = again
-        second = parse_answer(await self.generate("generate:again", messages, schema))
-        return await self._check("check:again", document, answer, second)
-
-    async def _check(
-        self,
-        key: str,
-        document: Document,
-        answer: dict[str, Any],
-        second: dict[str, Any] | None = None,
-    ) -> DocumentResult:
-        async def perform() -> StepOutcome:
-            result = check(self._plan, document, answer, second=second)
-            return StepOutcome({"result": encode(result)})
-
-        done = await self._step(key, StepKind.CHECK, {}, perform)
-        return decode(DocumentResult, done["result"])
 
     async def _act(self, result: DocumentResult) -> None:
         action = self._plan.file_action
@@ -212,24 +173,6 @@ class Agent:
             "agent.fail", run=self._log.record.id, agent=self._record.id,
             subject=self._record.input.path, outcome=failure.reason, why=failure.line,
         )  # fmt: skip
-
-
-async def together(tasks: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Run ``tasks`` concurrently; the first error of any of them, as it is, cancels the others."""
-
-    async def one(task: Coroutine[Any, Any, None]) -> None:
-        try:
-            await task
-        except HivekeepError as error:
-            errors.append(error)
-            group.cancel_scope.cancel()
-
-    errors: list[HivekeepError] = []
-    async with anyio.create_task_group() as group:
-        for task in tasks:
-            group.start_soon(one, task)
-    if errors:
-        raise errors[0]
 
 
 def safe_folder(name: str) -> str:

@@ -73,6 +73,7 @@ class RunRequest:
     goal: str = ""
     show_plan: bool = True
     previous: str = ""
+    draft_model_sha256: str = ""
 
 
 @dataclass(slots=True)

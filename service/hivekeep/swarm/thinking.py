@@ -16,6 +16,7 @@ from hivekeep.domain.fields import Plan
 from hivekeep.domain.inference import GenerateRequest, Message
 from hivekeep.domain.runs import StepKind
 from hivekeep.journal import encode
+from hivekeep.swarm.answers import confidences
 from hivekeep.swarm.patterns.sampling import GREEDY, Sampling, generate_intent
 from hivekeep.swarm.ports import Ports
 from hivekeep.swarm.steps import RunLog, StepOutcome
@@ -47,7 +48,7 @@ class Thinker:
         schema: dict[str, Any] | None,
         sampling: Sampling = GREEDY,
     ) -> dict[str, Any]:
-        """The journaled answer: its ``text`` and the ``reason`` why it ended.
+        """The journaled answer: its ``text``, the ``reason`` why it ended, and how sure it was.
 
         :raises EngineError: if the request failed for good.
         :raises BudgetError: if nothing is left for another step.
@@ -74,11 +75,18 @@ class Thinker:
                 "model.call", run=self.log.record.id, agent=self.agent,
                 subject=model, outcome=finish.reason.value, prompt_sha256=prompt_hash,
                 answer_sha256=hashlib.sha256(finish.text.encode()).hexdigest(),
-                model_sha256=self.log.record.request.model_sha256, usage=encode(finish.usage),
+                model_sha256=self._sha256(model), usage=encode(finish.usage),
                 sampling=encode(sampling),
             )  # fmt: skip
-            result = {"text": finish.text, "reason": finish.reason.value}
+            result: dict[str, Any] = {"text": finish.text, "reason": finish.reason.value}
+            if schema is not None:
+                result["confidence"] = confidences(finish.text, finish.logprobs)
             return StepOutcome(result, usage=finish.usage)
 
         intent = generate_intent(prompt_hash, model, schema, self.plan.max_tokens, sampling)
         return await self.log.step(key, StepKind.GENERATE, intent, perform, agent=self.agent)
+
+    def _sha256(self, model: str) -> str:
+        request = self.log.record.request
+        known = {self.plan.draft_model: request.draft_model_sha256}
+        return (known | {request.plan.model: request.model_sha256}).get(model, "")

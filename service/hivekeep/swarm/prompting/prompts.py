@@ -8,13 +8,14 @@ delimiters that the system message declares to be data.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hivekeep.domain.documents import Block, Document
 from hivekeep.domain.fields import FieldSpec, FieldType, Plan
 from hivekeep.domain.inference import Message, Role
-from hivekeep.domain.values import DocumentResult, FieldValue
+from hivekeep.domain.values import CheckedValue, DocumentResult, FieldValue, ValueStatus
 from hivekeep.swarm.prompting.budget import estimate_tokens
 from hivekeep.swarm.prompting.relevance import blocks_with_neighbours, select_blocks
 from hivekeep.swarm.prompting.rendering import CLOSING, OPENING, render
@@ -40,17 +41,22 @@ _HINTS = {
 }
 _ANSWER_RESERVE = 64
 _SECOND_LOOK = 500
+_REST = 1500
 _LEAST_ROOM = 256
 _MOST_BLOCKS = 24
 
 
-def request_groups(plan: Plan) -> tuple[tuple[str, ...], ...]:
-    """The fields of ``plan`` in the groups they are asked in: scalars first, then each table.
+def request_groups(
+    plan: Plan, fields: Collection[str] | None = None
+) -> tuple[tuple[str, ...], ...]:
+    """``fields`` of ``plan`` (all if ``None``) in the groups they are asked in.
 
-    Tables are asked alone, because their answers are long and would crowd out the rest.
+    Scalars come first, then each table alone, because a table's answer is long and would crowd out
+    the rest.
     """
-    scalars = tuple(spec.name for spec in plan.fields if spec.type is not FieldType.ROWS)
-    tables = tuple((spec.name,) for spec in plan.fields if spec.type is FieldType.ROWS)
+    asked = [spec for spec in plan.fields if fields is None or spec.name in fields]
+    scalars = tuple(spec.name for spec in asked if spec.type is not FieldType.ROWS)
+    tables = tuple((spec.name,) for spec in asked if spec.type is FieldType.ROWS)
     return ((scalars,) if scalars else ()) + tables
 
 
@@ -67,26 +73,31 @@ def extraction_messages(
     ``fields`` names what is asked (see ``request_groups``).  Questions about one document differ
     only in their last line, so that its tokens are computed once for all of them.
     """
-    system = system_message(plan)
-    question = _question(plan, fields)
-    overhead = estimate_tokens(system.content) + estimate_tokens(question) + _ANSWER_RESERVE
+    blocks = first_blocks(plan, document, fields)
+    return system_message(plan), _user(blocks, _question(plan, fields))
+
+
+def first_blocks(plan: Plan, document: Document, fields: tuple[str, ...]) -> tuple[Block, ...]:
+    """The blocks that the first question about ``fields`` is sent with."""
+    overhead = estimate_tokens(system_message(plan).content) + _ANSWER_RESERVE
+    overhead += estimate_tokens(_question(plan, fields))
     asked = [spec for spec in plan.fields if spec.name in fields]
     # A table may stand anywhere and be long; other values stand beside labels or on top.
     table = any(spec.type is FieldType.ROWS for spec in asked)
     budget = plan.context_tokens if table else plan.first_look_tokens
-    blocks = select_blocks(document, asked, budget_tokens=max(budget - overhead, _LEAST_ROOM))
-    return system, _user(blocks, question)
+    return select_blocks(document, asked, budget_tokens=max(budget - overhead, _LEAST_ROOM))
 
 
 def reask_messages(
-    plan: Plan, document: Document, result: DocumentResult
+    context: Context, result: DocumentResult, asked: tuple[str, ...] | None = None
 ) -> tuple[tuple[Message, ...], dict[str, Any]] | None:
     """A second question about the fields in doubt, with the blocks that could answer it.
 
     ``None`` if nothing is in doubt.  Where the document's labels offer candidates the answer is
-    limited to them and null.
+    limited to them and null.  A required field that the first look, at the fields in ``asked``, did
+    not answer is asked again with the blocks that were not sent then.
     """
-    context = Context(plan, document)
+    plan, document = context.plan, context.layout.document
     doubtful: dict[str, tuple[FieldSpec, tuple[str, ...]]] = {}
     wanted: set[int] = set()
     for spec, value in zip(plan.fields, result.values, strict=True):
@@ -99,17 +110,43 @@ def reask_messages(
                 for mention in context.mentions(spec.type)
                 if mention.label.score(spec.name) > 0
             )
+    unread = _unread(plan, document, result, asked)
+    if unread:
+        doubtful |= {
+            spec.name: (spec, ())
+            for spec, value in zip(plan.fields, result.values, strict=True)
+            if _is_missing(spec, value) and spec.name not in doubtful
+        }
     if not doubtful:
         return None
     specs = [spec for spec, _ in doubtful.values()]
     near = blocks_with_neighbours(document, sorted(wanted)[:_MOST_BLOCKS]) if wanted else ()
     top = select_blocks(document, specs, budget_tokens=_SECOND_LOOK)
+    if any(_is_missing(spec, result.get(spec.name)) for spec in specs):
+        rest = replace(document, blocks=unread)
+        top = select_blocks(rest, specs, budget_tokens=min(plan.context_tokens, _REST))
     chosen = {block.index: block for block in (*near, *top)}
     blocks = [chosen[index] for index in sorted(chosen)]
     schema = object_schema(
         {name: choice_schema(spec, options) for name, (spec, options) in doubtful.items()}
     )
     return (system_message(plan), _user(blocks, _question(plan, tuple(doubtful)))), schema
+
+
+def _unread(
+    plan: Plan, document: Document, result: DocumentResult, asked: tuple[str, ...] | None
+) -> tuple[Block, ...]:
+    """The blocks that the first look left out, if it missed a required field for want of them."""
+    missing = [spec for spec in plan.fields if _is_missing(spec, result.get(spec.name))]
+    groups = [group for group in request_groups(plan, asked) if missing and group]
+    if not groups or not any(spec.name in groups[0] for spec in missing):
+        return ()
+    sent = {block.index for block in first_blocks(plan, document, groups[0])}
+    return tuple(block for block in document.blocks if block.index not in sent)
+
+
+def _is_missing(spec: FieldSpec, value: CheckedValue | None) -> bool:
+    return spec.required and isinstance(value, FieldValue) and value.status is ValueStatus.ABSENT
 
 
 def notes_messages(plan: Plan, blocks: Sequence[Block]) -> tuple[Message, ...]:

@@ -6,5 +6,6 @@ what stays doubtful; not for asking the model.
 
 from hivekeep.swarm.verification.checking import alternatives, check, is_doubtful
 from hivekeep.swarm.verification.mentions import Context
+from hivekeep.swarm.verification.settled import open_fields, unconvincing
 
-__all__ = ["Context", "alternatives", "check", "is_doubtful"]
+__all__ = ["Context", "alternatives", "check", "is_doubtful", "open_fields", "unconvincing"]

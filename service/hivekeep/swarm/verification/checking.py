@@ -20,14 +20,16 @@ from hivekeep.domain.values import (
     Scalar,
     ValueStatus,
 )
+from hivekeep.swarm.verification.choosing import clear, labelled
 from hivekeep.swarm.verification.grounding import Found, locate, says_nothing
-from hivekeep.swarm.verification.mentions import ABOVE, LEFT_CELL, LOOSE, Context
+from hivekeep.swarm.verification.mentions import LOOSE, Context
 from hivekeep.swarm.verification.relations import check_relations
 
 _MOST_PLACES = 3
 _OTHER_PARTIES = frozenset({
     "recipient of goods", "contact", "bank account holder", "other party",
 })  # fmt: skip
+_LABEL = "Read beside its label"
 _UNGROUNDED = "It was not found in the document."
 
 
@@ -36,9 +38,16 @@ def check(
     document: Document,
     answer: Mapping[str, Any],
     second: Mapping[str, Any] | None = None,
+    confidence: Mapping[str, float] | None = None,
+    context: Context | None = None,
 ) -> DocumentResult:
-    """Judge a model's ``answer``; ``second`` holds what it said when asked again, by field."""
-    context = Context(plan, document)
+    """Judge a model's ``answer``; ``second`` holds what it said when asked again, by field.
+
+    A field that ``answer`` does not mention was not asked: the document's labels alone speak.
+    ``confidence`` is how sure the model was of what it said last, by field.  ``context`` spares
+    reading the document's labels again.
+    """
+    context = context or Context(plan, document)
     values: list[CheckedValue] = []
     for spec in plan.fields:
         raw = answer.get(spec.name)
@@ -46,8 +55,11 @@ def check(
             values.append(_rows(context, spec, raw))
         elif second is not None and spec.name in second:
             values.append(_twice(context, spec, raw, second[spec.name]))
+        elif spec.name not in answer:
+            values.append(_unasked(context, spec))
         else:
             values.append(_once(context, spec, raw))
+    values = [_with_confidence(value, confidence or {}) for value in values]
     return check_relations(plan, context, tuple(values))
 
 
@@ -55,9 +67,9 @@ def alternatives(context: Context, spec: FieldSpec, value: CheckedValue) -> tupl
     """What the document's labels offer for a field that is in doubt, as printed, best first."""
     if not isinstance(value, FieldValue) or not spec.grounded:
         return ()
-    clear = [v for v, score in context.candidates(spec).items() if score >= _clear(spec)]
+    likely = [v for v, score in context.candidates(spec).items() if score >= clear(spec)]
     printed: dict[str, None] = {}
-    wanted = [*clear[:4], *([value.value] if value.evidence else [])]
+    wanted = [*likely[:4], *([value.value] if value.evidence else [])]
     for mention in context.mentions(spec.type):
         if mention.value in wanted and mention.value not in printed.values():
             printed.setdefault(context.layout.text((mention.span,)), None)
@@ -72,8 +84,8 @@ def is_doubtful(context: Context, spec: FieldSpec, value: CheckedValue) -> bool:
         return True
     if value.status is not ValueStatus.ABSENT:
         return False
-    clear = [v for v, score in context.candidates(spec).items() if score >= _clear(spec)]
-    return len(clear) == 1 or (bool(clear) and spec.required)
+    likely = [v for v, score in context.candidates(spec).items() if score >= clear(spec)]
+    return len(likely) == 1 or (bool(likely) and spec.required)
 
 
 def _once(context: Context, spec: FieldSpec, raw: Any) -> FieldValue:
@@ -83,34 +95,44 @@ def _once(context: Context, spec: FieldSpec, raw: Any) -> FieldValue:
     if found is not None and spec.type is FieldType.BOOLEAN:
         return FieldValue(spec.name, found.value, ValueStatus.JUDGED)
     objection = (found.doubt or _objection(context, spec, found)) if found and found.places else ""
-    labelled = _labelled(context, spec)
-    if labelled is not None and (found is None or not found.places or objection):
-        return _from_label(context, spec, labelled, found)
+    beside = labelled(context, spec)
+    contradicts = spec.type is FieldType.NAME and found is not None and found.value != beside
+    if beside is not None and (found is None or not found.places or objection or contradicts):
+        return _from_label(context, spec, beside, found)
     if found is None:
         return FieldValue(spec.name, None, ValueStatus.ABSENT)
     return _verdict(context, spec, found, objection)
 
 
-def _labelled(context: Context, spec: FieldSpec) -> Scalar:
-    """The one value that the document's own label for this field points at, if there is one."""
-    scores = context.candidates(spec)
-    best = max(scores.values(), default=0.0)
-    top = [value for value, score in scores.items() if score == best]
-    return top[0] if best >= _clear(spec) and len(top) == 1 else None
+def _unasked(context: Context, spec: FieldSpec) -> FieldValue:
+    beside = labelled(context, spec) if is_searched(spec) else None
+    if beside is None:
+        return FieldValue(spec.name, None, ValueStatus.ABSENT)
+    found = Found(beside, context.places(spec, beside))
+    return replace(_verdict(context, spec, found, ""), reason=f"{_LABEL}.")
 
 
-def _clear(spec: FieldSpec) -> float:
-    # The heading of a column of amounts is also that of every line item above the total.
-    return LEFT_CELL if spec.type is FieldType.AMOUNT else ABOVE
+def is_searched(spec: FieldSpec) -> bool:
+    """Whether the field's value has to be printed."""
+    return spec.grounded and spec.type not in (
+        FieldType.PROSE, FieldType.CHOICE, FieldType.BOOLEAN, FieldType.ROWS,
+    )  # fmt: skip
+
+
+def _with_confidence(value: CheckedValue, confidence: Mapping[str, float]) -> CheckedValue:
+    # What a label says in place of the model is not the model's to be sure of.
+    if not isinstance(value, FieldValue) or value.value is None or _LABEL in value.reason:
+        return value
+    return replace(value, confidence=confidence.get(value.name))
 
 
 def _from_label(
     context: Context, spec: FieldSpec, value: Scalar, found: Found | None
 ) -> FieldValue:
-    places = tuple((m.span,) for m in context.mentions(spec.type) if m.value == value)
+    places = context.places(spec, value)
     said = "did not state it" if found is None else f"said {found.value}"
     checked = _verdict(context, spec, Found(value, places), "")
-    return replace(checked, reason=f"Read beside its label; the model {said}.")
+    return replace(checked, reason=f"{_LABEL}; the model {said}.")
 
 
 def _twice(context: Context, spec: FieldSpec, raw: Any, again: Any) -> FieldValue:
@@ -156,12 +178,12 @@ def _objection(context: Context, spec: FieldSpec, found: Found) -> str:
     if not labels or spec.type is FieldType.CURRENCY:
         return ""
     best = max(label.score(spec.name) for label in labels)
-    if best >= _clear(spec):
+    if best >= clear(spec):
         return ""
     rivals = [
         value
         for value, score in context.candidates(spec).items()
-        if score >= max(_clear(spec), best + LOOSE) and value != found.value
+        if score >= max(clear(spec), best + LOOSE) and value != found.value
     ]
     other = next((label.other for label in labels if label.other), "")
     if spec.type in (FieldType.NAME, FieldType.TEXT) and other not in _OTHER_PARTIES:

@@ -70,8 +70,8 @@ class CurrencyMention:
 
 @lru_cache(maxsize=1)
 def known_codes() -> frozenset[str]:
-    """Every ISO 4217 code, past ones too."""
-    return frozenset(list_currencies())
+    """Every ISO 4217 code, past ones too, except those that stand for no currency."""
+    return frozenset(list_currencies()) - {"XXX", "XTS"}
 
 
 @lru_cache(maxsize=1)
@@ -98,7 +98,8 @@ def _pattern() -> re.Pattern[str]:
     marked = "|".join(re.escape(s) for s in symbols if not (s.isascii() and s[0].isalpha()))
     codes = "[A-Z]{3}"
     return re.compile(
-        rf"(?P<symbol>{marked})|(?<![A-Za-z])(?P<word>{worded})(?![A-Za-z])"
+        # "Mo.-Fr. 8-18" names weekdays, not Swiss francs.
+        rf"(?P<symbol>{marked})|(?<![A-Za-z])(?<![\w.][-–])(?P<word>{worded})(?![A-Za-z])"
         rf"|(?<![A-Za-z])(?P<code>{codes})(?![A-Za-z])"
     )
 

@@ -17,6 +17,7 @@ from hivekeep.swarm.verification.text import Folded, fold_mapped
 
 # Evidence beyond this much text is not looked for: no model has been shown more.
 _MAX_CHARS = 2_000_000
+_BANDS = 100
 _SEPARATOR = re.compile(r"\n|\t+| \| |\s{3,}")
 
 
@@ -141,10 +142,33 @@ class Layout:
                 yield self.lines[at]
                 at -= 1
             return
-        same = [
-            other for other in self.by_page[line.page] if other is not line and _beside(other, line)
-        ]
+        same = [other for other in self._level(line) if _beside(other, line)]
         yield from sorted(same, key=lambda other: _nearness(other, line))
+
+    def right_of(self, line: Line) -> Line | None:
+        """The cell on the same printed row whose nearest left neighbour is ``line``."""
+        if line.box is None:
+            after = self.lines[line.index + 1 : line.index + 2]
+            return after[0] if after and after[0].row == line.row else None
+        right = [
+            other for other in self._level(line) if _beside(line, other)
+            and next(self.left_of(other), None) is line
+        ]  # fmt: skip
+        return min(right, key=lambda other: other.box.x0 if other.box else 0.0, default=None)
+
+    def _level(self, line: Line) -> list[Line]:
+        """The other lines of the page that are about as high as ``line``."""
+        bands = {other.index: other for band in _bands(line) for other in self._by_band[band]}
+        bands.pop(line.index, None)
+        return list(bands.values())
+
+    @cached_property
+    def _by_band(self) -> dict[tuple[int, int], list[Line]]:
+        bands: dict[tuple[int, int], list[Line]] = {}
+        for line in self.lines:
+            for band in _bands(line):
+                bands.setdefault(band, []).append(line)
+        return bands
 
     def above(self, line: Line, *, reach: int = 1) -> Iterator[Line]:
         """Lines over ``line`` in its column, nearest first, at most ``reach`` of them."""
@@ -167,6 +191,21 @@ class Layout:
             other for other in self.by_page[line.page] if other is not line and _over(other, line)
         ]
         yield from sorted(over, key=lambda other: -_y(other))[:reach]
+
+    def below(self, line: Line, *, reach: int = 1) -> list[Line]:
+        """Lines under ``line`` that begin in its column, nearest first, at most ``reach``."""
+        if line.box is None:
+            rows: dict[int, Line] = {}
+            for other in self.lines[line.index + 1 :]:
+                if other.page != line.page or len(rows) > reach:
+                    break
+                if other.row != line.row:
+                    rows.setdefault(other.row, other)
+            return list(rows.values())[:reach]
+        under = [
+            other for other in self.by_page[line.page] if other is not line and _over(line, other)
+        ]
+        return sorted(under, key=_y)[:reach]
 
 
 def _lines(document: Document) -> Iterator[Line]:
@@ -192,6 +231,14 @@ def _lines(document: Document) -> Iterator[Line]:
                 if "\n" in separator.group():
                     row += 1
         row += 1
+
+
+def _bands(line: Line) -> list[tuple[int, int]]:
+    """The horizontal bands of a page that a line touches, for looking up its row quickly."""
+    if line.box is None:
+        return []
+    first, last = int(line.box.y0 * _BANDS), int(line.box.y1 * _BANDS)
+    return [(line.page, band) for band in range(first, last + 1)]
 
 
 def _row_box(box: Box | None, row: int, rows: int) -> Box | None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from functools import cached_property
 from itertools import pairwise
 
@@ -28,6 +29,7 @@ from hivekeep.swarm.verification.currencies import find_currencies, settle
 from hivekeep.swarm.verification.dates import DateMention, Order, document_order, find_dates
 from hivekeep.swarm.verification.labels import Label, Vocabulary
 from hivekeep.swarm.verification.layout import Layout, Line, Span
+from hivekeep.swarm.verification.parties import NameMention, Parties
 
 NUMBERED, SAME_LINE, LEFT_CELL, ABOVE, LOOSE = 3.5, 3.0, 2.5, 2.0, 1.0
 _IDENTIFIER = re.compile(
@@ -35,11 +37,12 @@ _IDENTIFIER = re.compile(
 )
 _MONTH_FIRST = frozenset({"USD"})
 _MOST_CELLS = 4
+_MOST_PLACES = 5
 _NUMBER_WORD = re.compile(
     r"(?:\bnr|\bno|\bnum|\bnumber|\bnummer|n[°º]|№|#|号码?)\s*[.:]?\s*$", re.IGNORECASE
 )
 _INCLUDING = re.compile(
-    r"(?:\b(?:incl\w*|inkl\w*|inc|with|mit|avec|con)\b|含)[.\s(]*(?:of |de |the )?[\d\s%]*$",
+    r"(?:\b(?:incl\w*|inkl\w*|inc|with|mit|avec|con)\b|含)[.\s(]*(?:of |de |the |in )?[\d\s%]*$",
     re.IGNORECASE,
 )
 _EXCLUDING = re.compile(
@@ -47,6 +50,9 @@ _EXCLUDING = re.compile(
     re.IGNORECASE,
 )
 _YEAR = re.compile(r"(?:19|20)\d\d")
+_OF = re.compile(r"\b(?:vom|von|dated|date|of|du|del|della|van|dd\.?|le)\s*:?\s*$", re.IGNORECASE)
+_NUMBERED = re.compile(r"(?:\bnr\b|\bno\b|\bnumber\b|\bnummer\b|n[°º]|№|#)", re.IGNORECASE)
+_TRAILING = 14
 _HEADING_SHARE = 0.6
 _NEAR = 40
 _LEAST_LETTERS = 2
@@ -54,6 +60,7 @@ _NUMBERS = frozenset({
     "customer number", "tax number", "register number", "order number", "reference", "bank",
     "delivery note", "contract number", "article", "phone", "post code", "document code",
 })  # fmt: skip
+_DAYS = frozenset({"delivery date", "order date", "due date", "other date", "earlier invoice"})
 _SUMS = frozenset({"net", "tax", "paid"})
 _POST_CODE = re.compile(r"(?:[A-Z]{1,3}[- ])?\d{4,6}\s+\w")
 
@@ -65,6 +72,7 @@ class Association:
     owners: frozenset[str] = frozenset()
     other: str = ""
     strength: float = 0.0
+    weight: int = 0
 
     def score(self, field: str) -> float:
         """How much this speaks for the value being ``field``'s; negative if against."""
@@ -74,7 +82,7 @@ class Association:
 
     def weaker(self) -> Association:
         """The same label, not sure to belong to the value."""
-        return Association(self.owners, self.other, min(self.strength, LOOSE))
+        return replace(self, strength=min(self.strength, LOOSE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +121,95 @@ class Context:
     def candidates(self, spec: FieldSpec) -> dict[Scalar, float]:
         """Every value that a label of ``spec`` points at, with the best score, best first."""
         scores: dict[Scalar, float] = {}
+        if spec.type is FieldType.NAME:
+            for name in self.names:
+                if spec.name in name.owners:
+                    scores[name.value] = max(scores.get(name.value, 0.0), name.score)
+        if spec.type is FieldType.DATE and spec.required:
+            scores.update(self._only_day())
+        if spec.type is FieldType.CURRENCY:
+            scores.update(self._stated_currency(spec))
         for mention in self.mentions(spec.type):
             score = mention.label.score(spec.name)
             if score > 0:
                 scores[mention.value] = max(scores.get(mention.value, 0.0), score)
         return dict(sorted(scores.items(), key=lambda item: -item[1]))
+
+    def places(self, spec: FieldSpec, value: Scalar) -> tuple[tuple[Span, ...], ...]:
+        """Where a candidate of ``spec`` is printed."""
+        if spec.type is FieldType.NAME:
+            return tuple(
+                name.spans
+                for name in self.names
+                if name.value == value and spec.name in name.owners
+            )
+        if spec.type is FieldType.CURRENCY:
+            return tuple((span,) for code, span in self._currencies if code == value)[:_MOST_PLACES]
+        return tuple((m.span,) for m in self.mentions(spec.type) if m.value == value)
+
+    def surest(self, spec: FieldSpec) -> Scalar:
+        """The value beside the longest of the field's strongest labels; ``None`` if several."""
+        ranks = {
+            (m.label.score(spec.name), m.label.weight, str(m.value))
+            for m in self.mentions(spec.type)
+            if m.label.score(spec.name) > 0
+        }
+        best = sorted(ranks)[-2:]
+        if not best or (len(best) == 2 and best[0][:2] == best[1][:2]):
+            return None
+        return best[-1][2]
+
+    @cached_property
+    def paid(self) -> frozenset[Decimal]:
+        """The amounts of payments, change and rounding, as their labels say."""
+        totals = frozenset(spec.name for spec in self.plan.fields if spec.type is FieldType.AMOUNT)
+        return frozenset(
+            Decimal(str(m.value))
+            for m in self.mentions(FieldType.AMOUNT)
+            if m.label.other == "paid" or (m.label.owners and not m.label.owners & totals)
+        )
+
+    def _only_day(self) -> dict[Scalar, float]:
+        """The one day that a document names, if nothing says that it is another kind of day."""
+        dates = self.mentions(FieldType.DATE)
+        if len({m.value for m in dates}) != 1 or any(m.label.other in _DAYS for m in dates):
+            return {}
+        return {dates[0].value: ABOVE}
+
+    def _stated_currency(self, spec: FieldSpec) -> dict[Scalar, float]:
+        """The currency beside its label, else the only one that the document prints."""
+        labelled = {
+            code
+            for code, span in self._currencies
+            if self.label_at(span).score(spec.name) >= LEFT_CELL
+            and self._is_whole_label(self.layout.lines[span.line], span.start)
+        }
+        if len(labelled) == 1:
+            return {labelled.pop(): SAME_LINE}
+        # Three capital letters may be anything; beside an amount they are its currency.
+        printed = {code for code, span in self._currencies if self._beside_amount(span)}
+        printed = printed or set(self._currency_codes)
+        return {printed.pop(): ABOVE} if len(printed) == 1 and not labelled else {}
+
+    def _beside_amount(self, span: Span) -> bool:
+        text = self.layout.lines[span.line].text
+        before, after = text[: span.start].rstrip(), text[span.end :].lstrip()
+        return before[-1:].isdigit() or after[:1].isdigit()
+
+    def _is_whole_label(self, line: Line, start: int) -> bool:
+        """Whether the words left of a value are its label alone, not "currency of the tax"."""
+        text = line.text[:start].strip(" :")
+        if not text:
+            cell = next(iter(self.layout.left_of(line)), None)
+            text = cell.text if cell else ""
+        labels = self._vocabulary.labels(text)
+        covered = sum(label.end - label.start for label in labels)
+        return covered >= _HEADING_SHARE * len(text.strip(" :"))
+
+    @cached_property
+    def names(self) -> tuple[NameMention, ...]:
+        """The names that stand beside or below a label of a party."""
+        return Parties(self.layout, self._vocabulary.labels, self.plan.fields).mentions()
 
     @cached_property
     def order(self) -> Order | None:
@@ -145,6 +237,11 @@ class Context:
         (best, count), *rest = votes.most_common()
         return best if not rest or count > rest[0][1] else None
 
+    @property
+    def prints_currency(self) -> bool:
+        """Whether the document names any currency."""
+        return bool(self._currencies)
+
     def settle_currency(self, codes: tuple[str, ...]) -> str | None:
         """One code out of a symbol's possible ones, by what else the document says."""
         return settle(codes, self._text, self._printed_codes)
@@ -164,18 +261,22 @@ class Context:
 
     @cached_property
     def _currency_codes(self) -> list[str]:
+        return [code for code, _ in self._currencies]
+
+    @cached_property
+    def _currencies(self) -> list[tuple[str, Span]]:
         found = []
         for line in self.layout.lines:
             for mention in find_currencies(line.text):
                 code = self.settle_currency(mention.codes)
                 if code:
-                    found.append(code)
+                    found.append((code, Span(line.index, mention.start, mention.end)))
         return found
 
     @cached_property
     def _dates(self) -> tuple[Mention, ...]:
         return tuple(
-            Mention(day.isoformat(), span, self._label(line, span.start))
+            Mention(day.isoformat(), span, self._date_label(line, span.start))
             for line, span, mention in self._found_dates()
             if (day := mention.resolve(self.order)) is not None
         )
@@ -236,7 +337,7 @@ class Context:
                 if _YEAR.fullmatch(text) or line.text[:start].endswith("("):
                     label = label.weaker()
                 elif label.strength == SAME_LINE and _NUMBER_WORD.search(line.text[:start]):
-                    label = Association(label.owners, label.other, NUMBERED)
+                    label = replace(label, strength=NUMBERED)
                 if label.strength:
                     found.append(Mention(text, Span(line.index, start, end), label))
         return tuple(found)
@@ -273,6 +374,15 @@ class Context:
             return "it is an address or a number"
         return ""
 
+    def _date_label(self, line: Line, start: int) -> Association:
+        """As ``_label``, but "Invoice no. 7 of 3 May" dates the invoice, not its number."""
+        before = line.text[:start]
+        if _OF.search(before) and (number := _NUMBERED.search(before)):
+            labels = self._vocabulary.labels(before[: number.start()])
+            if labels:
+                return _association(labels[-1], SAME_LINE)
+        return self._label(line, start)
+
     def _label(self, line: Line, start: int) -> Association:
         before = [label for label in self._vocabulary.labels(line.text) if label.end <= start]
         if before:
@@ -285,7 +395,8 @@ class Context:
             if labels:
                 column = self._column(line) if crossed else None
                 label = _effective(cell.text, labels)
-                return column or _association(label, LEFT_CELL if not crossed else LOOSE)
+                beside = not crossed and _announces(cell.text, label)
+                return column or _association(label, LEFT_CELL if beside else LOOSE)
             crossed += any(char.isdigit() for char in cell.text)
         return self._column(line) or Association()
 
@@ -297,6 +408,12 @@ class Context:
             if labels and covered >= _HEADING_SHARE * len(cell.text.strip(" :")):
                 return _association(labels[-1], ABOVE if not distance else LOOSE)
         return None
+
+
+def _announces(text: str, label: Label) -> bool:
+    """Whether a cell is a label for its neighbour: mostly label, or ending in it."""
+    rest = text[label.end :].strip(" .:*")
+    return len(rest) <= _TRAILING or label.end - label.start >= 0.5 * len(text.strip(" :"))
 
 
 def _effective(text: str, labels: Sequence[Label]) -> Label:
@@ -312,4 +429,4 @@ def _effective(text: str, labels: Sequence[Label]) -> Label:
 
 
 def _association(label: Label, strength: float) -> Association:
-    return Association(label.owners, label.other, strength)
+    return Association(label.owners, label.other, strength, label.weight)

@@ -14,6 +14,7 @@ from hivekeep.domain.values import CheckedValue, DocumentResult, FieldValue, Row
 from hivekeep.swarm.verification.amounts import canonical
 from hivekeep.swarm.verification.mentions import Context
 
+_MOST_CANDIDATES = 12
 _SURE = (ValueStatus.GROUNDED, ValueStatus.DERIVED)
 
 
@@ -24,6 +25,7 @@ def check_relations(
     by_name = {value.name: value for value in values}
     problems: list[str] = []
     for total in plan.sums:
+        _reconcile(plan, context, total, by_name)
         _derive(total, by_name)
         problem = _sum_problem(total, by_name)
         if problem:
@@ -38,6 +40,17 @@ def check_relations(
     return DocumentResult(tuple(by_name[value.name] for value in values), tuple(problems))
 
 
+def in_broken_sums(plan: Plan, result: DocumentResult) -> frozenset[str]:
+    """The fields of sums that do not come out."""
+    by_name = {value.name: value for value in result.values}
+    return frozenset(
+        name
+        for total in plan.sums
+        if _sum_problem(total, by_name)
+        for name in (*total.terms, total.total)
+    )
+
+
 def _sum_problem(check: SumCheck, values: dict[str, CheckedValue]) -> str | None:
     """A sentence if the sum is wrong, nothing if it is right, ``None`` if it cannot be checked."""
     terms = [_number(values, name) for name in check.terms]
@@ -49,6 +62,51 @@ def _sum_problem(check: SumCheck, values: dict[str, CheckedValue]) -> str | None
         return ""
     named = " + ".join(check.terms)
     return f"{named} is {canonical(added)}, but {check.total} is {canonical(total)}."
+
+
+def _reconcile(
+    plan: Plan, context: Context, check: SumCheck, values: dict[str, CheckedValue]
+) -> None:
+    """Where a sum is wrong or a term is missing, take the labelled terms that do add up.
+
+    A table of taxes labels several amounts as tax or net; with the total known, one pair fits.
+    """
+    specs = {spec.name: spec for spec in plan.fields}
+    total = values.get(check.total)
+    terms = [specs.get(name) for name in check.terms]
+    if (
+        not isinstance(total, FieldValue) or total.status not in _SURE or len(terms) != 2
+        or any(spec is None or spec.type is not FieldType.AMOUNT for spec in terms)
+        or _sum_problem(check, values) == ""
+    ):  # fmt: skip
+        return
+    goal, slack = Decimal(str(total.value)), Decimal(check.tolerance)
+    one, two = (
+        [value for value in context.candidates(spec) if _decimal(value) is not None]
+        for spec in terms if spec is not None
+    )  # fmt: skip
+    pairs = {
+        (left, right)
+        for left in one[:_MOST_CANDIDATES]
+        for right in two[:_MOST_CANDIDATES]
+        if abs(Decimal(str(left)) + Decimal(str(right)) - goal) <= slack
+        and abs(Decimal(str(left))) >= abs(Decimal(str(right)))
+    }
+    if len(pairs) != 1:
+        return
+    for spec, value in zip(terms, pairs.pop(), strict=True):
+        old = values.get(spec.name) if spec else None
+        if spec is None or (isinstance(old, FieldValue) and old.value == value):
+            continue
+        evidence = tuple(
+            item
+            for place in context.places(spec, value)[:1]
+            for item in context.layout.evidence(place)
+        )
+        values[spec.name] = FieldValue(
+            spec.name, value, ValueStatus.GROUNDED, evidence,
+            f"Read beside its label; {' + '.join(check.terms)} then give {check.total}.",
+        )  # fmt: skip
 
 
 def _derive(check: SumCheck, values: dict[str, CheckedValue]) -> None:
