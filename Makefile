@@ -9,6 +9,8 @@ STAMP := .venv/.synced
 # llama.cpp is compiled for this very machine; uv keeps the built wheel, so it happens once.
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc 2>/dev/null || echo 2)
 export ORT_DISABLE_TELEMETRY := 1
+# Without cached bytecode every start of a daemon, worker or test compiles all libraries anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help env lint types test test-fast models demo bench bench-env llama-tools nightly lock format clean
 
@@ -22,7 +24,7 @@ $(STAMP): requirements.lock pyproject.toml tools/get_uv.py
 	@uv=$$($(PYTHON) tools/get_uv.py) && \
 	{ test -x $(PY) || "$$uv" venv -q --python $(PYTHON) .venv; } && \
 	echo "Installing the locked packages (llama.cpp compiles once, about 5 minutes on 2 cores)" && \
-	"$$uv" pip sync -q --python $(PY) --require-hashes requirements.lock && \
+	"$$uv" pip sync -q --compile-bytecode --python $(PY) --require-hashes requirements.lock && \
 	"$$uv" pip install -q --python $(PY) --no-deps -e .
 	@touch $@
 
