@@ -32,6 +32,7 @@ from hivekeep.daemon.changes import Changes
 from hivekeep.daemon.corrections import Corrections
 from hivekeep.daemon.desktop import Desktop
 from hivekeep.daemon.desktop_api import add_desktop_routes
+from hivekeep.daemon.enforcement import Enforcement
 from hivekeep.daemon.gate import PolicyGate
 from hivekeep.daemon.mover import InputMover
 from hivekeep.daemon.overview import Glance
@@ -40,15 +41,17 @@ from hivekeep.daemon.profile import Profile
 from hivekeep.daemon.server import ApiServer, bind
 from hivekeep.daemon.service import Parts, Service
 from hivekeep.daemon.watches import WatchRegistry
-from hivekeep.daemon.wiring import open_store, policy_sources, resolved
+from hivekeep.daemon.wiring import open_store, policy_sources, recipe_action, resolved
 from hivekeep.deliverables import ChildPublisher
 from hivekeep.documents import ReaderPool, file_sha256
+from hivekeep.domain.actions import Action
 from hivekeep.domain.documents import ReadLimits
 from hivekeep.domain.errors import DaemonError, HivekeepError
+from hivekeep.domain.fields import Plan
 from hivekeep.engine.local import LocalEngine
 from hivekeep.engine.store import ModelState, ModelStore
 from hivekeep.journal import Event, Journal, journal_key
-from hivekeep.policy import InvalidPolicy, PolicyHolder
+from hivekeep.policy import InvalidPolicy, Policy, PolicyHolder
 from hivekeep.recipes import find_recipe
 from hivekeep.secrets import KeyStore, Passphrase, open_key_store
 from hivekeep.swarm.coordinator import Coordinator
@@ -187,6 +190,7 @@ class _Daemon:
                 tasks.start_soon(self._bookkeeper.run)
                 tasks.start_soon(watching.run)
                 tasks.start_soon(self._asking.serve)
+                tasks.start_soon(self._enforcement(coordinator).serve)
                 tasks.start_soon(server.run_on, listener)
                 tasks.start_soon(self._stop_on_signal)
                 logger.info("ready: profile %s, process %d", self._profile.root, os.getpid())
@@ -213,6 +217,18 @@ class _Daemon:
         limits = Limits(agents=max(rules.max_agents, 1), steps=rules.max_steps)
         tools = standard_registry().with_tools(RunCode(self._required))
         return Coordinator(self._journal, ports, limits, tools=tools)
+
+    def _enforcement(self, coordinator: Coordinator) -> Enforcement:
+        def use_of(plan: Plan, policy: Policy) -> Action | None:
+            recipe = self._service.recipes.get(plan.recipe_hash) if self._service else None
+            try:
+                recipe = recipe or find_recipe(plan.recipe, self._profile.recipes)
+            except HivekeepError:
+                return None
+            same = recipe.sha256 == plan.recipe_hash
+            return recipe_action(recipe, policy) if same else None
+
+        return Enforcement(self._gate.policy, coordinator, self._changes, use_of, resolved)
 
     def _required(self) -> tuple[str, ...]:
         """The protections without which nothing foreign is opened or run."""

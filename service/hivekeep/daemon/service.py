@@ -27,6 +27,7 @@ from hivekeep.daemon.profile import Profile
 from hivekeep.daemon.run_verbs import RunVerbs
 from hivekeep.daemon.views import run_detail, run_progress, run_summary
 from hivekeep.daemon.watches import WatchRegistry
+from hivekeep.daemon.wiring import recipe_action
 from hivekeep.domain.actions import Action, ActionKind
 from hivekeep.domain.errors import NotFoundError, UsageError
 from hivekeep.domain.fields import Plan
@@ -65,6 +66,8 @@ class Service:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self.recipes: dict[str, Recipe] = {}
+        """The recipes that runs were started with, by the hash of their plans."""
         self.runs = RunVerbs(parts.coordinator, parts.profile, parts.journal, self._submit)
         self.audit = AuditDesk(parts.audit, parts.keys, parts.gate)
 
@@ -96,6 +99,7 @@ class Service:
 
     async def on_batch(self, batch: Batch) -> None:
         """A watched folder has new files: begin a run for them."""
+        await self._parts.gate.require(Action(ActionKind.WATCH_FOLDER, path=batch.config.folder))
         found = find_recipe(batch.config.recipe, self._parts.profile.recipes)
         inputs = [InputFile(str(f.path), f.sha256, f.size) for f in batch.files]
         await self._submit(
@@ -126,9 +130,9 @@ class Service:
     ) -> Any:
         gate = self._parts.gate
         if recipe is not None:
-            await gate.require(
-                Action(ActionKind.USE_RECIPE, recipe=plan.recipe, user_recipe=not recipe.builtin)
-            )
+            use = await anyio.to_thread.run_sync(recipe_action, recipe, gate.policy.current())
+            await gate.require(use)
+            self.recipes[plan.recipe_hash] = recipe
         await gate.require(Action(ActionKind.START_RUN, recipe=plan.recipe, count=len(inputs)))
         model_sha256 = await self._allow_model(plan.model)
         draft_sha256 = await self._allow_model(plan.draft_model) if plan.draft_model else ""

@@ -1,6 +1,7 @@
 """Builds the parts that commands and the daemon share from a profile.
 
-Responsible for where policy comes from and for the permission to download; it starts nothing.
+Responsible for where policy comes from, for the permission to download, and for what policy is told
+of a recipe; it starts nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from hivekeep.domain.actions import Action, ActionKind
 from hivekeep.domain.errors import PolicyDeniedError
 from hivekeep.engine.store import ModelStore, Permit
 from hivekeep.policy import Policy, PolicySources, load_policy, machine_sources
+from hivekeep.policy.detached import file_signers
+from hivekeep.recipes import Recipe
 
 
 def policy_sources(profile: Profile) -> PolicySources:
@@ -65,3 +68,13 @@ class DownloadPermit:
 def resolved(path: str) -> str:
     """``path`` without symbolic links, as policy wants it; empty stays empty."""
     return os.path.realpath(path) if path else ""
+
+
+def recipe_action(recipe: Recipe, policy: Policy) -> Action:
+    """Using ``recipe`` as policy judges it: where it comes from and whose signature it bears."""
+    if recipe.builtin:
+        return Action(ActionKind.USE_RECIPE, recipe=recipe.name)
+    signers = file_signers(recipe.path, recipe.sha256)
+    trusted = policy.settings.recipes.trusted_keys
+    signer = next((key for key in signers if key in trusted), next(iter(signers), ""))
+    return Action(ActionKind.USE_RECIPE, recipe=recipe.name, user_recipe=True, signer=signer)

@@ -24,29 +24,31 @@ def signature_path(file: Path) -> Path:
 
 def sign_file(content: bytes, key: Ed25519PrivateKey) -> str:
     """The signature of a file with this content, as text."""
-    return Envelope(FILE_TYPE, _statement(content)).signed_by(key).text()
+    return Envelope(FILE_TYPE, _statement(fingerprint(content))).signed_by(key).text()
 
 
-def signers_of(content: bytes, signature: bytes) -> tuple[str, ...]:
-    """The ids of the keys that really signed this content."""
+def signers_of(sha256: str, signature: bytes) -> tuple[str, ...]:
+    """The ids of the keys that really signed the content with this hash."""
     try:
         envelope = parse_envelope(signature, FILE_TYPE)
     except EnvelopeError:
         return ()
-    if envelope.payload != _statement(content):
+    if envelope.payload != _statement(sha256):
         return ()
     return envelope.valid_signers(key for key, _ in envelope.signatures)
 
 
-def file_signers(file: Path) -> tuple[str, ...]:
-    """The ids of the keys that signed ``file`` as it is now; none if there is no signature."""
+def file_signers(file: Path, sha256: str) -> tuple[str, ...]:
+    """The ids of the keys that signed ``file`` as it was when it had this hash.
+
+    The hash comes from whoever read the file, so that what was signed is what is used.
+    """
     try:
         with signature_path(file).open("rb") as opened:
-            signature = opened.read(_MAX_BYTES)
-        return signers_of(file.read_bytes(), signature)
+            return signers_of(sha256, opened.read(_MAX_BYTES))
     except OSError:
         return ()
 
 
-def _statement(content: bytes) -> bytes:
-    return json.dumps({"sha256": fingerprint(content)}).encode()
+def _statement(sha256: str) -> bytes:
+    return json.dumps({"sha256": sha256}).encode()

@@ -49,6 +49,7 @@ class _Live:
 
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     ended: anyio.Event = field(default_factory=anyio.Event)
+    execution: Execution | None = None
 
 
 class Coordinator:
@@ -67,6 +68,7 @@ class Coordinator:
         self._tools = tools or standard_registry()
         self._slots = Slots(limits.agents)
         self._runs: dict[str, _Live] = {}
+        self._starts = 0
         self._tasks: TaskGroup | None = None
         self._records = fold(list(journal.events()))
         self.quarantine = Quarantine(journal)
@@ -171,6 +173,30 @@ class Coordinator:
         await self._audit(record, "cancel", "cancelled")
         return record
 
+    @property
+    def starts(self) -> int:
+        """How often any run was started or resumed here."""
+        return self._starts
+
+    @property
+    def live(self) -> tuple[RunRecord, ...]:
+        """The runs that are being executed now."""
+        return tuple(self._records[run] for run in self._runs)
+
+    async def withdraw(self, run: str, error: HivekeepError, agent: str = "") -> None:
+        """Stop a run, or one of its agents, because it may not go on; it fails with ``error``."""
+        record, live = self.record(run), self._runs.get(run)
+        if live is None:
+            return
+        if agent:
+            if live.execution is not None:
+                live.execution.withdraw(agent, error)
+            return
+        await self._stop(record)
+        if not record.state.at_rest:
+            await self._fail(record, self._log(record), error)
+            await self._audit(record, "withdraw", "stopped", why=error.what)
+
     async def resume(self, run: str, *, retry_failed: bool = False) -> RunRecord:
         """Go on with a paused, cancelled or failed run, or try its failed agents again.
 
@@ -273,6 +299,7 @@ class Coordinator:
         if self._tasks is None:
             raise RuntimeError("Coordinator.serve is not running")
         self._runs[record.id] = _Live()
+        self._starts += 1
         self._tasks.start_soon(self._execute, record, name=f"run {record.id}")
 
     async def _execute(self, record: RunRecord) -> None:
@@ -281,6 +308,7 @@ class Coordinator:
         execution = Execution(
             log, self._ports, self._limits, self._slots, self.quarantine, self._tools
         )
+        live.execution = execution
         try:
             with live.scope:
                 await execution.run()

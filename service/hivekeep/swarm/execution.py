@@ -81,6 +81,8 @@ class Execution:
         self.depth = min(plan.limits.depth or limits.depth, limits.depth)
         # A recipe may want fewer agents alive than policy allows for all runs together.
         self._own = Slots(plan.limits.agents or limits.agents)
+        self._scopes: dict[str, anyio.CancelScope] = {}
+        self._withdrawn: dict[str, HivekeepError] = {}
 
     @property
     def record(self) -> RunRecord:
@@ -126,10 +128,22 @@ class Execution:
                 tasks.start_soon(self._in_place, agent, work, name=agent.id)
 
     async def _in_place(self, agent: AgentRecord, work: Work) -> None:
+        scope = self._scopes[agent.id] = anyio.CancelScope()
         try:
-            await work()
+            with scope:
+                await work()
         finally:
+            del self._scopes[agent.id]
             self._give(agent.id)
+        error = self._withdrawn.pop(agent.id, None)
+        if error is not None and not agent.state.ended:
+            await self._end_failed(agent, failure_of(error))
+
+    def withdraw(self, agent: str, error: HivekeepError) -> None:
+        """Give up what ``agent`` is doing and let it end with ``error``; the run goes on."""
+        if agent in self._scopes:
+            self._withdrawn[agent] = error
+            self._scopes[agent].cancel()
 
     @asynccontextmanager
     async def waiting(self, agent: str) -> AsyncIterator[None]:
