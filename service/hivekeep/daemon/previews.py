@@ -84,11 +84,12 @@ def asker_of(record: RunRecord | None, run: str, agent: str) -> Asker:
 
 
 def passages_of(agent: AgentRecord, blob: Callable[[str], bytes]) -> tuple[Passage, ...]:
-    """The words behind an agent's values, or the first it has read; all of them untrusted."""
+    """The words behind an agent's values and the first it has read; all of them untrusted."""
     document = _document_of(agent, blob)
     if document is None:
         return ()
-    chosen = list(_evidence(agent, document)) or list(document.blocks[:_MOST_PASSAGES])
+    # What the values rest on first, then how the document begins.
+    chosen = list(dict.fromkeys((*_evidence(agent, document), *document.blocks[:_MOST_PASSAGES])))
     return tuple(
         Passage(
             text=block.text[:_LONGEST_PASSAGE],

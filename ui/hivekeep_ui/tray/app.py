@@ -62,7 +62,12 @@ class Tray:
         self.icon = _new_icon()
         self.notifier = Notifier(self.act)
         self._refresh()
-        self.icon.run(setup=self._setup)
+        try:
+            self.icon.run(setup=self._setup)
+        except RuntimeError:
+            # GTK's backend hides a notification at its end and fails where no service shows any.
+            if not self._quit.is_set():
+                raise
         self._quit.set()
 
     def _setup(self, icon: Any) -> None:
@@ -101,8 +106,7 @@ class Tray:
         self.icon.menu = _menu(menu_of(self.overview, self.watches, language), self.act)
         if hasattr(self.icon, "look"):
             self.icon.look(images, attention=look.state in ("waiting", "problem"))
-        else:
-            self.icon.icon = images[-1]
+        self.icon.icon = images[-1]
 
     def _tell(self, before: dict[str, Any], after: dict[str, Any]) -> None:
         settings = SettingsFile(self.profile / "ui.json").load()
@@ -222,7 +226,10 @@ def _new_icon() -> Any:
             raise NoTrayError
     import pystray
 
-    return pystray.Icon("hivekeep")
+    try:
+        return pystray.Icon("hivekeep")
+    except RuntimeError as error:  # GTK without a session bus
+        raise NoTrayError from error
 
 
 def _gtk_or_dummy() -> str:

@@ -128,11 +128,9 @@ class Icon(_base.Icon):  # type: ignore[misc]
     # Beyond pystray
 
     def look(self, images: Iterable[Image.Image], *, attention: bool) -> None:
-        """The icon in several sizes, and whether it asks for attention."""
+        """The icon in several sizes, and whether it asks for attention; shown with ``icon``."""
         self._sizes = list(images)
         self._attention = attention
-        if self.visible:
-            self._update_icon()
 
     def _images(self) -> list[Image.Image]:
         return getattr(self, "_sizes", None) or ([self.icon] if self.icon else [])

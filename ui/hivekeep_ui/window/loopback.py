@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from contextlib import suppress
 from http.cookies import SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
@@ -49,6 +50,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
         """Say nothing."""
+
+    def handle(self) -> None:
+        """Serve until the browser goes away, which it may do at any moment."""
+        with suppress(ConnectionError):
+            super().handle()
 
     def _serve(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)

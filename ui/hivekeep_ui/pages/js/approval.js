@@ -12,6 +12,8 @@ const ALLOWING = new Set(["once", "run", "always"]);
 /** Everything a person has to know before answering. */
 export function details(item, { heading = "h1" } = {}) {
   const { decision, asker, proposal } = item;
+  const below = heading === "h1" ? "h2" : "h3";
+  const section = (title, ...content) => part(below, title, ...content);
   return h(
     "article",
     { class: "request", "aria-labelledby": "what" },
@@ -22,7 +24,7 @@ export function details(item, { heading = "h1" } = {}) {
       icon("alert"),
       h("div", {}, h("strong", {}, t(`risk.${decision.risk}`)), item.risk_text),
     ),
-    preview(proposal.preview),
+    preview(proposal.preview, section),
     section("approval.who", facts([
       [t("approval.run"), asker.title ? `${asker.title} (${asker.run})` : asker.run],
       [t("approval.recipe"), asker.recipe],
@@ -41,8 +43,8 @@ export function details(item, { heading = "h1" } = {}) {
   );
 }
 
-function section(title, ...content) {
-  return h("section", { class: "section" }, h("h3", {}, t(title)), content);
+function part(heading, title, ...content) {
+  return h("section", { class: "section" }, h(heading, { class: "over" }, t(title)), content);
 }
 
 function facts(rows) {
@@ -61,7 +63,7 @@ function passages(found) {
   );
 }
 
-function preview(shown) {
+function preview(shown, section) {
   const parts = [];
   if (shown.files.length) parts.push(section("approval.files", shown.files.map(fileChange)));
   for (const text of shown.texts) {

@@ -120,7 +120,7 @@ export function failure(error) {
     "div",
     { class: "note bad", role: "alert" },
     icon("alert"),
-    h("div", {}, h("strong", {}, error.what || error.message), error.why && h("p", {}, error.why), error.next && h("p", {}, error.next)),
+    h("div", {}, h("h1", {}, error.what || error.message), error.why && h("p", {}, error.why), error.next && h("p", {}, error.next)),
   );
 }
 

@@ -1,0 +1,116 @@
+"""A desktop's session bus with a panel and a notification service, as small as they can be."""
+
+from __future__ import annotations
+
+import queue
+import subprocess
+import threading
+from typing import Any
+
+from jeepney import (
+    DBusAddress,
+    HeaderFields,
+    MessageType,
+    message_bus,
+    new_error,
+    new_method_call,
+    new_method_return,
+    new_signal,
+)
+from jeepney.io.blocking import open_dbus_connection
+
+WATCHER, NOTIFICATIONS = "org.kde.StatusNotifierWatcher", "org.freedesktop.Notifications"
+
+
+class Panel:
+    """Owns the names that a panel owns, and does what a person would do with the mouse.
+
+    :param names: what it owns; none is a session without such a panel.
+    """
+
+    def __init__(self, names: tuple[str, ...] = (WATCHER, NOTIFICATIONS)) -> None:
+        self._bus = subprocess.Popen(
+            ["dbus-daemon", "--session", "--nofork", "--print-address=1"],
+            stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert self._bus.stdout is not None
+        self.address = self._bus.stdout.readline().strip()
+        self.items: queue.Queue[str] = queue.Queue()
+        self.notices: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._serving = open_dbus_connection(self.address)
+        for name in names:
+            self._serving.send_and_get_reply(message_bus.RequestName(name))
+        self._asking = open_dbus_connection(self.address)
+        self._count = 0
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        """End the bus and with it everything on it."""
+        self._asking.close()
+        self._bus.terminate()
+        self._bus.wait(20)
+
+    def properties(self, item: str) -> dict[str, Any]:
+        """The icon's properties."""
+        address = DBusAddress(
+            "/StatusNotifierItem", bus_name=item, interface="org.freedesktop.DBus.Properties"
+        )
+        (found,) = self._call(address, "GetAll", "s", ("org.kde.StatusNotifierItem",))
+        return {name: value for name, (_, value) in found.items()}
+
+    def menu(self, item: str) -> dict[str, int]:
+        """The menu's lines that can be chosen, by their text."""
+        _, layout = self._call(self._menu(item), "GetLayout", "iias", (0, -1, []))
+        found: dict[str, int] = {}
+        pending = [layout]
+        while pending:
+            number, shown, children = pending.pop()
+            if "label" in shown:
+                found[shown["label"][1]] = number
+            pending.extend(child for _, child in children)
+        return found
+
+    def click(self, item: str, text: str) -> None:
+        """Choose a line of the menu."""
+        number = self.menu(item)[text]
+        self._call(self._menu(item), "Event", "isvu", (number, "clicked", ("s", ""), 0))
+
+    def press(self, notice: dict[str, Any], label: str) -> None:
+        """Press a notification's button."""
+        key = notice["actions"][notice["actions"].index(label) - 1]
+        address = DBusAddress("/org/freedesktop/Notifications", interface=NOTIFICATIONS)
+        self._serving.send(new_signal(address, "ActionInvoked", "us", (notice["id"], key)))
+
+    def _menu(self, item: str) -> DBusAddress:
+        return DBusAddress("/MenuBar", bus_name=item, interface="com.canonical.dbusmenu")
+
+    def _call(self, address: DBusAddress, method: str, kind: str, body: tuple[Any, ...]) -> Any:
+        reply = self._asking.send_and_get_reply(
+            new_method_call(address, method, kind, body), timeout=60
+        )
+        assert reply.header.message_type is MessageType.method_return, reply.body
+        return reply.body
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                message = self._serving.receive()
+            except (OSError, EOFError):
+                return
+            if message.header.message_type is not MessageType.method_call:
+                continue
+            match message.header.fields.get(HeaderFields.member):
+                case "RegisterStatusNotifierItem":
+                    self.items.put(message.body[0])
+                    answer = new_method_return(message)
+                case "Notify":
+                    self._count += 1
+                    _, _, _, title, text, actions, hints, _ = message.body
+                    self.notices.put(
+                        {"id": self._count, "title": title, "text": text, "actions": actions,
+                         "hints": hints}
+                    )  # fmt: skip
+                    answer = new_method_return(message, "u", (self._count,))
+                case _:
+                    answer = new_error(message, "org.freedesktop.DBus.Error.UnknownMethod")
+            self._serving.send(answer)

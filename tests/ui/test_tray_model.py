@@ -1,0 +1,136 @@
+"""What the tray shows and says in every state, without a screen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageChops
+
+from hivekeep_ui.settings import Settings, checked
+from hivekeep_ui.tray.icons import SIZES, Look, draw
+from hivekeep_ui.tray.model import (
+    UNREACHABLE,
+    Entry,
+    look_of,
+    menu_of,
+    notices_of,
+    tooltip_of,
+)
+from hivekeep_ui.tray.words import CHINESE, ENGLISH
+
+IDLE: dict[str, Any] = {
+    "state": "idle", "approvals": 0, "newest_approval": "", "paused_until": None, "problems": [],
+    "runs": [], "recent": [],
+}  # fmt: skip
+RUN = {"id": "r1", "title": "Invoices", "state": "running", "done": 3, "documents": 12}
+FINISHED = {
+    "id": "r1", "title": "Invoices", "ended": 1.0, "documents": 12,
+    "deliverables": [{"path": "/results/a.xlsx", "name": "a.xlsx"}],
+}  # fmt: skip
+STATES = {
+    "idle": IDLE,
+    "working": {**IDLE, "state": "working", "runs": [RUN]},
+    "waiting": {**IDLE, "state": "waiting", "approvals": 12, "newest_approval": "a1"},
+    "paused": {**IDLE, "state": "paused", "paused_until": 1_800_000_000.0},
+    "problem": {**IDLE, "state": "problem", "problems": [{"code": "policy", "text": "Bad."}]},
+    "unreachable": UNREACHABLE,
+}
+
+
+def flat(entries: tuple[Entry, ...]) -> list[Entry]:
+    """Every line of a menu."""
+    return [one for entry in entries for one in (entry, *flat(entry.items))]
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+@pytest.mark.parametrize("state", STATES)
+def test_each_state_has_a_tooltip_of_its_own_and_a_whole_menu(state: str, language: str) -> None:
+    tips = {name: tooltip_of(overview, language) for name, overview in STATES.items()}
+    assert len(set(tips.values())) == len(STATES)
+    lines = flat(menu_of(STATES[state], [], language))
+    verbs = {line.action[0] for line in lines if line.action}
+    wanted = {"popup", "dashboard", "files", "clipboard", "screenshot", "drop_folder", "pause"}
+    assert verbs >= {*wanted, "quit"}
+    assert sum(line.default for line in lines) == 1
+    assert all(line.text or line.separator for line in lines)
+
+
+def test_counts_and_progress_are_shown() -> None:
+    assert "12" in tooltip_of(STATES["waiting"], "en")
+    assert "3 of 12" in tooltip_of(STATES["working"], "en")
+    assert look_of(STATES["working"]).progress == 0.25
+    (approvals, *_) = menu_of(STATES["waiting"], [], "en")
+    assert approvals.text == "Approvals (12)"
+    assert approvals.enabled
+    assert not menu_of(IDLE, [], "en")[0].enabled
+
+
+def test_results_and_folders_have_their_lines() -> None:
+    overview = {**IDLE, "recent": [FINISHED]}
+    watches = [{"id": "w1", "folder": "/home/ann/In\nbox_1"}]
+    lines = flat(menu_of(overview, watches, "en"))
+    actions = [line.action for line in lines]
+    assert ("run_watch", "w1") in actions
+    assert ("open", "r1", "/results/a.xlsx") in actions
+    assert ("open_folder", "r1", "/results/a.xlsx") in actions
+    assert all("\n" not in line.text for line in lines)
+    assert ("pause", "0") in [x.action for x in flat(menu_of(STATES["paused"], [], "en"))]
+
+
+def test_a_person_hears_of_questions_results_and_problems_once() -> None:
+    (asked,) = notices_of(IDLE, STATES["waiting"], "en")
+    assert asked.urgent
+    assert [verb for verb, _ in asked.buttons] == [("popup", "a1"), ("deny", "a1")]
+    assert notices_of(STATES["waiting"], STATES["waiting"], "en") == ()
+    done = {**IDLE, "recent": [FINISHED]}
+    (finished,) = notices_of(STATES["working"], done, "en")
+    assert ("open", "r1", "/results/a.xlsx") in [verb for verb, _ in finished.buttons]
+    assert notices_of(IDLE, done, "en") == ()  # an old result of an earlier day is no news
+    (problem,) = notices_of(IDLE, STATES["problem"], "en")
+    assert problem.text == "Bad."
+
+
+def test_the_words_of_both_languages_fit() -> None:
+    assert ENGLISH.keys() == CHINESE.keys()
+    assert all("{count}" in CHINESE[k] for k in ENGLISH if "{count}" in ENGLISH[k])
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("dark", [True, False])
+def test_states_differ_by_shape_and_not_by_colour_alone(size: int, dark: bool) -> None:
+    looks = [Look("idle"), Look("working", 0.5), Look("waiting", count=3), Look("paused"),
+             Look("problem")]  # fmt: skip
+    shapes = []
+    for look in looks:
+        image = draw(look, size, dark=dark)
+        assert image.size == (size, size)
+        paper = Image.new("RGBA", image.size, (30, 30, 30, 255) if dark else (245, 245, 245, 255))
+        shapes.append(Image.alpha_composite(paper, image).convert("L"))
+    for index, one in enumerate(shapes):
+        for other in shapes[index + 1 :]:
+            changed = ImageChops.difference(one, other).point(lambda v: 255 if v > 40 else 0)
+            assert changed.histogram()[255] >= size * size * 0.02
+
+
+@given(st.times(), st.times(), st.times())
+def test_quiet_hours_hold_also_over_midnight(begin: Any, end: Any, now: Any) -> None:
+    begin, end = begin.replace(second=0, microsecond=0), end.replace(second=0, microsecond=0)
+    settings = Settings(quiet_from=f"{begin:%H:%M}", quiet_to=f"{end:%H:%M}")
+    moment = datetime.combine(date(2026, 1, 1), now)
+    inside = begin <= now < end if begin <= end else now >= begin or now < end
+    assert settings.silent(moment) is inside
+    assert replace(settings, do_not_disturb=True).silent(moment)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"theme": "pink"}, {"quiet_from": "25:00"}, {"popup": 1}, {"new": True}, {"language": "de"}],
+)
+def test_impossible_settings_are_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        checked(changes, Settings())
