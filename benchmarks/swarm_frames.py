@@ -13,8 +13,9 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.setup import report
 from playwright.sync_api import Page, sync_playwright
+
+from benchmarks.setup import report
 
 SCRIPT = """async ([count, milliseconds]) => {
   const { swarm } = await import("/js/swarm.js");

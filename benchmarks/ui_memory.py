@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 
 import psutil
+
 from benchmarks.desktop_stage import desktop
 from benchmarks.setup import report
 

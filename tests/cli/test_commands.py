@@ -28,6 +28,8 @@ COMMANDS = [
     ["audit", "verify"], ["audit", "prove"], ["audit", "anchor"], ["audit", "keys", "show"],
     ["audit", "keys", "rotate"], ["audit", "keys", "new-reader"], ["audit", "keys", "shred"],
     ["policy", "show"], ["doctor"], ["demo"],
+    ["schedule", "add"], ["schedule", "list"], ["schedule", "remove"],
+    ["ui", "tray"], ["ui", "open"], ["ui", "popup"],
     ["approvals", "list"], ["approvals", "show"], ["approvals", "approve"], ["approvals", "deny"],
     ["approvals", "grants"], ["approvals", "revoke"],
     ["recipes", "new"], ["recipes", "validate"], ["recipes", "test"], ["recipes", "list"],
@@ -81,6 +83,16 @@ class TestWithDaemon:
         assert stage.command("watch", "list").returncode == 0
         stage.cli("watch", "remove", str(folder))
         assert stage.cli("watch", "list") == []
+
+    def test_a_schedule_is_added_listed_and_removed(self, stage: Stage, tmp_path: Path) -> None:
+        added = stage.cli("schedule", "add", "0 3 * * mon", "invoices", str(tmp_path))
+        (listed,) = stage.cli("schedule", "list")
+        assert listed == added
+        assert listed["next"] > 0
+        assert stage.cli("schedule", "add", "soon", "invoices", "/x", status=2)["error"]
+        assert stage.cli("schedule", "remove", added["id"])["id"] == added["id"]
+        assert stage.cli("schedule", "list") == []
+        assert stage.cli("schedule", "remove", added["id"], status=3)["error"]["next"]
 
     def test_only_the_owner_can_reach_the_api(self, stage: Stage) -> None:
         assert stage.profile.socket.stat().st_mode & 0o777 == 0o600

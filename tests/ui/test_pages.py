@@ -79,7 +79,7 @@ def test_the_policy_allows_nothing_from_elsewhere() -> None:
 def test_an_upload_gets_a_folder_of_its_own_and_a_harmless_name(
     relay: Relay, tmp_path: Path
 ) -> None:
-    paths = set()
+    paths: set[Path] = set()
     for _ in range(2):
         target = "/ui/upload?name=..%2F..%2Fetc%2Fpa%0Asswd.pdf"
         reply = relay.handle(Request("PUT", target, b"%PDF-1.7"))

@@ -26,6 +26,7 @@ from hivekeep.cli import (
     recipes,
     run_verbs,
     runs,
+    schedule,
     ui,
     watch,
 )
@@ -49,6 +50,7 @@ app.command("ask")(ask.ask)
 app.add_typer(run_verbs.app, name="runs")
 app.add_typer(watch.app, name="watch")
 app.add_typer(approvals.app, name="approvals")
+app.add_typer(schedule.app, name="schedule")
 app.add_typer(ui.app, name="ui")
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(models.app, name="models")

@@ -38,6 +38,7 @@ from hivekeep.daemon.mover import InputMover
 from hivekeep.daemon.overview import Glance
 from hivekeep.daemon.pause import Pause
 from hivekeep.daemon.profile import Profile
+from hivekeep.daemon.schedules_api import Planner, add_schedule_routes
 from hivekeep.daemon.server import ApiServer, bind
 from hivekeep.daemon.service import Parts, Service
 from hivekeep.daemon.watches import WatchRegistry
@@ -60,6 +61,7 @@ from hivekeep.swarm.ports import Limits, Ports
 from hivekeep.tools import standard_registry
 from hivekeep.tools.code import RunCode
 from hivekeep.triggers import Batch, Inventory, WatchService
+from hivekeep.triggers.schedules import Schedules
 
 logger = logging.getLogger(__name__)
 
@@ -183,6 +185,7 @@ class _Daemon:
             api = create_api(self._service)
             add_approval_routes(api, ApprovalVerbs(self._asking.desk, self._service))
             self._add_desktop(api, coordinator, readers)
+            schedules = self._add_schedules(api)
             server = ApiServer(api)
             await self._note("daemon.start")
             async with anyio.create_task_group() as tasks:
@@ -191,6 +194,7 @@ class _Daemon:
                 tasks.start_soon(watching.run)
                 tasks.start_soon(self._asking.serve)
                 tasks.start_soon(self._enforcement(coordinator).serve)
+                tasks.start_soon(schedules.run)
                 tasks.start_soon(server.run_on, listener)
                 tasks.start_soon(self._stop_on_signal)
                 logger.info("ready: profile %s, process %d", self._profile.root, os.getpid())
@@ -245,6 +249,16 @@ class _Daemon:
             lambda: self._records, self._asking.desk, self._pause, self._problems, time.time
         )
         add_desktop_routes(api, desktop, glance, self._pause, self._changes)
+
+    def _add_schedules(self, api: FastAPI) -> Schedules:
+        assert self._service is not None
+        planner = Planner(
+            self._gate, partial(find_recipe, user_dir=self._profile.recipes),
+            self._service.start_run,
+        )  # fmt: skip
+        schedules = Schedules(self._profile.schedules, planner.fire, troubled=planner.troubled)
+        add_schedule_routes(api, planner, schedules)
+        return schedules
 
     def _problems(self) -> list[dict[str, str]]:
         problems = []

@@ -71,6 +71,11 @@ class Profile:
         return self.root / "watches.json"
 
     @property
+    def schedules(self) -> Path:
+        """Runs by the clock; absent until there is one."""
+        return self.root / "schedules.db"
+
+    @property
     def audit(self) -> Path:
         """The audit log's segments."""
         return self.root / "audit"

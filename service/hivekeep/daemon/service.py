@@ -74,9 +74,18 @@ class Service:
     # Runs
 
     async def start_run(
-        self, recipe: str, paths: Sequence[str], *, output: str, title: str, model: str
+        self,
+        recipe: str,
+        paths: Sequence[str],
+        *,
+        output: str,
+        title: str,
+        model: str = "",
+        due: str = "",
     ) -> dict[str, Any]:
         """Begin a run over files and folders; returns its summary.
+
+        :param due: the firing of a schedule that asks; it gets one run, also if it asks again.
 
         :raises HivekeepError: if a path does not exist, the recipe is wrong, the model is not
             installed, or policy forbids it.
@@ -93,8 +102,9 @@ class Service:
         plan = found.compile()
         if model:
             plan = replace(plan, model=model)
+        trigger = TriggerKind.SCHEDULE if due else TriggerKind.COMMAND
         return run_summary(
-            await self._submit(found, plan, inputs, output, title, TriggerKind.COMMAND)
+            await self._submit(found, plan, inputs, output, title, trigger, batch=due)
         )
 
     async def on_batch(self, batch: Batch) -> None:

@@ -76,6 +76,7 @@ class TriggerKind(StrEnum):
 
     COMMAND = "command"
     WATCH = "watch"
+    SCHEDULE = "schedule"
 
 
 @dataclass(frozen=True, slots=True)
