@@ -6,6 +6,8 @@ import { duration, number, t, when } from "../i18n.js";
 import { dialog, head, meter, stateBadge } from "../parts.js";
 import { swarm } from "../swarm.js";
 
+// A mark keeps a little distance from the words, as a fraction of the page.
+const MARGIN = 0.004;
 const KINDS = { grounded: "good", derived: "info", judged: "", absent: "", needs_review: "warn" };
 
 export async function show(root, [run, place, agent], context) {
@@ -56,10 +58,9 @@ function summary(data) {
       t("run.tokens", { count: number(data.usage.prompt + data.usage.completion) }),
     ].filter(Boolean).join(" · ")),
     data.error && h("div", { class: "note bad", role: "alert" }, icon("alert"), h("div", {}, h("strong", {}, data.error.what), h("p", {}, data.error.why))),
-    data.deliverables.length > 0 && h("div", { class: "row" }, data.deliverables.map((path) => [
-      h("button", { type: "button", class: "primary", on: { click: () => open(path, data.id, false) } }, t("run.open", { name: path.split("/").pop() })),
-      h("button", { type: "button", on: { click: () => open(path, data.id, true) } }, icon("folder"), t("run.folder")),
-    ])),
+    data.deliverables.length > 0 && h("div", { class: "row" }, data.deliverables.map((path, index) =>
+      h("button", { type: "button", class: index ? "" : "primary", on: { click: () => open(path, data.id, false) } }, t("run.open", { name: path.split("/").pop() }))),
+      h("button", { type: "button", on: { click: () => open(data.deliverables[0], data.id, true) } }, icon("folder"), t("run.folder"))),
   ];
 }
 
@@ -124,7 +125,7 @@ async function showAgent(root, run, agentId, context) {
         h("button", { type: "button", class: "plain", "aria-label": t("page.after"), disabled: view.page >= agent.pages, on: { click: () => turn(1) } }, "›")),
       h("div", { class: "sheet", tabindex: "0", role: "region", "aria-label": t("page.region") }, image,
         svg("svg", { class: "marks", viewBox: "0 0 1 1", preserveAspectRatio: "none", "aria-hidden": "true" },
-          here.map(({ box, key: name }) => svg("rect", { x: box.x0, y: box.y0, width: box.x1 - box.x0, height: box.y1 - box.y0, class: name === view.chosen ? "chosen" : undefined })))),
+          here.map(({ box, key: name }) => svg("rect", { x: box.x0 - MARGIN, y: box.y0 - MARGIN, width: box.x1 - box.x0 + 2 * MARGIN, height: box.y1 - box.y0 + 2 * MARGIN, class: name === view.chosen ? "chosen" : undefined })))),
     );
   };
   const turn = (step) => {
@@ -180,7 +181,7 @@ async function showAgent(root, run, agentId, context) {
       h("div", { class: "stack" },
         h("section", { class: "card stack" }, h("h2", {}, t("value.title")),
           agent.problems.map((problem) => h("p", { class: "note warn" }, icon("alert"), problem)),
-          flat.length ? h("div", { class: "scroll" }, h("table", { class: "values" },
+          flat.length ? h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("value.title") }, h("table", { class: "values" },
             h("thead", {}, h("tr", {}, [t("value.field"), t("value.value"), t("value.trust")].map((word) => h("th", { scope: "col" }, word)), h("th", { scope: "col" }, h("span", { class: "hush" }, t("value.correct"))))),
             h("tbody", {}, flat.map(row)))) : h("p", { class: "muted" }, t("value.none"))),
         corrected.size > 0 && example(agent),
