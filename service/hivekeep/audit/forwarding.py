@@ -18,6 +18,7 @@ from hivekeep.audit.reading import open_segments
 from hivekeep.audit.record import AuditRecord
 from hivekeep.audit.sealing import ReadingKey
 from hivekeep.domain.errors import HivekeepError
+from hivekeep_verify.frames import FormatError
 
 _BATCH = 100
 _GATHERING = 0.5
@@ -79,7 +80,7 @@ class Forwarder:
             self._fresh.clear()
             try:
                 self._deliver()
-            except (DeliveryError, HivekeepError, OSError) as error:
+            except (DeliveryError, HivekeepError, FormatError, OSError) as error:
                 self._why = str(error)
                 self._stopping.wait(wait)
                 self._fresh.set()

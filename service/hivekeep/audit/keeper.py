@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from hivekeep.domain.errors import HivekeepError
+from hivekeep_verify.frames import FormatError
 
 logger = logging.getLogger(__name__)
 _ANCHOR_WRITES = 1_000
@@ -48,10 +49,10 @@ class Keeper:
                 self._due["anchor"] = 0.0
                 self._changed.notify()
 
-    def soon(self, name: str) -> None:
-        """Do a job as soon as the thread is free."""
+    def soon(self, name: str, *, wait: float = 0.0) -> None:
+        """Do a job as soon as the thread is free, but not before so many seconds have passed."""
         with self._changed:
-            self._due[name] = 0.0
+            self._due[name] = time.monotonic() + wait
             self._changed.notify()
 
     def stop(self) -> None:
@@ -75,7 +76,7 @@ class Keeper:
                     self._writes = 0
             try:
                 self._jobs[name]()
-            except (HivekeepError, OSError) as error:
+            except (HivekeepError, FormatError, OSError) as error:
                 # Appends go on: the old key still signs, and the state says that this failed.
                 logger.warning("audit log: %s was not done: %s", name, error)
 

@@ -35,6 +35,7 @@ from hivekeep_verify.notes import VerifierKey
 
 SEGMENT_BYTES = 4 << 20
 _DAY = 86_400
+_SEALED_SECONDS = 60.0
 # After these the disk may have room again; after any other failure its cache cannot be trusted.
 _PASSING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
@@ -355,7 +356,8 @@ class AuditLog:
         self._segment, self._chain, self._note = segment, chain, note
         self._began = self._wall()
         self._head.write(note)
-        self._keeper.soon("sealed")
+        # Later: what is writing so much now shall not wait for it.
+        self._keeper.soon("sealed", wait=_SEALED_SECONDS)
 
     def _require_writable(self) -> None:
         if self._state == "blocked":

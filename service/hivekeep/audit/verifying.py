@@ -14,7 +14,6 @@ from typing import Any
 from hivekeep.audit.first_verify import verify_first
 from hivekeep.audit.opening import FIRST_FOLDER
 from hivekeep.audit.reading import owner_reader
-from hivekeep.audit.record import from_bytes
 from hivekeep.audit.sealing import ReadingKey, SegmentKey, unwrap
 from hivekeep.audit.signing import EpochKey
 from hivekeep.audit.vault import AuditVault
@@ -41,8 +40,8 @@ class ContentCheck:
         if key is None:
             return ""
         try:
-            from_bytes(frame.index, key.open(frame.index, previous, frame.content))
-        except (FormatError, ValueError) as error:
+            key.open(frame.index, previous, frame.content)
+        except FormatError as error:
             return str(error)
         return ""
 

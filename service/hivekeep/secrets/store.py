@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -35,25 +36,30 @@ class KeyStore:
     def __init__(self, backend: _Secrets, remark: str = "") -> None:
         self._backend = backend
         self._remark = remark
+        # The audit log's background thread and others write; a backend replaces all of its file.
+        self._lock = threading.Lock()
 
     def get(self, name: str) -> bytes | None:
         """The secret called ``name``, ``None`` if there is none."""
         try:
-            return self._backend.get(name)
+            with self._lock:
+                return self._backend.get(name)
         except KeyringUnavailableError as error:
             raise _keyring_failed(error) from error
 
     def put(self, name: str, value: bytes) -> None:
         """Keep a secret; durable when this returns."""
         try:
-            self._backend.put(name, value)
+            with self._lock:
+                self._backend.put(name, value)
         except KeyringUnavailableError as error:
             raise _keyring_failed(error) from error
 
     def delete(self, name: str) -> None:
         """Forget a secret, if there is one of that name."""
         try:
-            self._backend.delete(name)
+            with self._lock:
+                self._backend.delete(name)
         except KeyringUnavailableError as error:
             raise _keyring_failed(error) from error
 
