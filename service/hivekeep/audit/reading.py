@@ -7,8 +7,10 @@ keys were destroyed, or that were damaged, are left out of what is read here.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,10 @@ from hivekeep.secrets import KeyStore
 from hivekeep_verify import frames as layout
 from hivekeep_verify.check import key_file_path, segment_paths
 from hivekeep_verify.frames import COMMIT, EVENT, NOTE, FormatError, Frame
-from hivekeep_verify.segment import Header, parse_header, read_header
+from hivekeep_verify.segment import Header, read_header
+
+_HASH = 32
+_USUAL_FRAME = 2_048
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +63,13 @@ class SegmentReader:
     """
 
     def __init__(self, path: Path, reader: ReadingKey) -> None:
-        self._data = path.read_bytes()
-        first = next(layout.parse_frames(self._data))
-        self.header: Header = parse_header(first)
+        self._path = path
+        self.header: Header = read_header(path)
         self.key = _unwrap(path, self.header, reader)
+
+    @cached_property
+    def _data(self) -> bytes:
+        return self._path.read_bytes()
 
     def entries(self) -> Iterator[Entry]:
         """All entries; ends where a write is under way, or at damage."""
@@ -102,19 +110,33 @@ class SegmentReader:
         """All readable records."""
         return (record for _, record in self.entries_with_records())
 
-    def record_at(self, offset: int) -> AuditRecord | None:
-        """The readable record whose frame begins at ``offset``."""
-        try:
-            frame = layout.parse_frame(self._data, offset)
-        except FormatError:
-            return None
-        # A frame ends with its chain value, and an event is never a segment's first frame.
-        return self.record(Entry(frame, self._data[offset - 32 : offset]))
+    def records_at(self, offsets: Sequence[int]) -> Iterator[AuditRecord]:
+        """The readable records whose frames begin at these offsets."""
+        with self._path.open("rb") as file:
+            for offset in offsets:
+                # A frame ends with its chain value, and an event is never a segment's first.
+                file.seek(offset - _HASH)
+                data = file.read(_HASH + _USUAL_FRAME)
+                try:
+                    if _frame_size(data) > _USUAL_FRAME:
+                        data += file.read(layout.MAX_FRAME)
+                    frame = layout.parse_frame(data, _HASH)
+                except FormatError:
+                    continue
+                record = self.record(Entry(frame, data[:_HASH]))
+                if record is not None:
+                    yield record
 
     @property
     def last_chain(self) -> bytes:
         """The chain value at the end of a segment that is not written to any more."""
-        return self._data[-32:]
+        with self._path.open("rb") as file:
+            file.seek(-_HASH, os.SEEK_END)
+            return file.read(_HASH)
+
+
+def _frame_size(data: bytes) -> int:
+    return 4 + int.from_bytes(data[_HASH : _HASH + 4], "big")
 
 
 def owner_reader(keys: KeyStore) -> OwnerKey:
@@ -146,7 +168,7 @@ def open_segments(
     for path in reversed(paths) if newest_first else paths:
         try:
             yield SegmentReader(path, reader)
-        except (FormatError, StopIteration):
+        except FormatError:
             continue
         except OSError as error:
             raise AuditError(

@@ -78,7 +78,7 @@ def index_sealed(folder: Path, reader: ReadingKey) -> int:
         if not (folder / "derived" / f"{number}.index").exists():
             try:
                 built += build_index(folder, SegmentReader(path, reader)) is not None
-            except (FormatError, StopIteration):
+            except FormatError:
                 continue  # 'verify' names it
     return built
 
@@ -105,10 +105,7 @@ def _candidates(
     if not query.values or not sealed:
         yield from segment.records()
         return
-    for offset in _index(folder, segment).find(query.values):
-        record = segment.record_at(offset)
-        if record is not None:
-            yield record
+    yield from segment.records_at(_index(folder, segment).find(query.values))
 
 
 def _index(folder: Path, segment: SegmentReader) -> index.Index:
