@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ from hivekeep.engine.store import ModelStore
 from hivekeep.journal import KEY_BYTES, Journal
 from hivekeep.swarm.coordinator import Coordinator
 from hivekeep.swarm.events import RunRecord, RunRequest
-from hivekeep.swarm.ports import Limits, Ports
+from hivekeep.swarm.ports import Completer, Limits, Ports
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -114,16 +114,23 @@ class Swarm:
 
 @asynccontextmanager
 async def swarm(
-    journal: Path, *, workers: int = 2, settings: EngineSettings | None = None
+    journal: Path,
+    *,
+    workers: int = 2,
+    settings: EngineSettings | None = None,
+    wrap: Callable[[LocalEngine], Completer] = lambda engine: engine,
 ) -> AsyncIterator[Swarm]:
-    """The real parts, composed without policy, audit and deliverables."""
+    """The real parts, composed without policy, audit and deliverables.
+
+    :param wrap: puts something between the swarm and the engine, such as the answer cache.
+    """
     store = ModelStore(Profile.models())
     numbers = iter(range(1, 10**9))
     with Journal(journal, key=bytes(KEY_BYTES), clock=time.time) as events:
         engine = LocalEngine(StoreFiles(store), settings)
         async with engine, ReaderPool(ReadLimits(), workers=workers) as readers:
             ports = Ports(
-                reader=readers, engine=engine, gate=OpenGate(), publisher=NoPublisher(),
+                reader=readers, engine=wrap(engine), gate=OpenGate(), publisher=NoPublisher(),
                 mover=NoMover(), monotonic=time.monotonic,
                 new_id=lambda: f"bench{next(numbers):04d}",
             )  # fmt: skip

@@ -49,9 +49,11 @@ from hivekeep.domain.actions import Action
 from hivekeep.domain.documents import ReadLimits
 from hivekeep.domain.errors import DaemonError, HivekeepError
 from hivekeep.domain.fields import Plan
+from hivekeep.engine.answer_cache import AnswerCache, CachedCompleter
 from hivekeep.engine.local import LocalEngine
 from hivekeep.engine.store import ModelState, ModelStore
 from hivekeep.journal import Event, Journal, journal_key
+from hivekeep.journal.database import KEY_BYTES
 from hivekeep.policy import InvalidPolicy, Policy, PolicyHolder
 from hivekeep.recipes import find_recipe
 from hivekeep.secrets import KeyStore, Passphrase, open_key_store
@@ -85,7 +87,13 @@ def run(profile: Profile, passphrase_fd: int | None) -> None:
             Journal(profile.journal, key=journal_key(keys, profile.journal), clock=time.time)
         )
         inventory = stack.enter_context(Inventory(profile.inventory, clock=time.time))
-        anyio.run(partial(_Daemon(profile, keys, audit, holder, journal, inventory).serve))
+        answers = stack.enter_context(
+            AnswerCache(
+                profile.answers, key=keys.get_or_create("answers", KEY_BYTES), clock=time.time
+            )
+        )
+        daemon = _Daemon(profile, keys, audit, holder, journal, inventory, answers)
+        anyio.run(partial(daemon.serve))
 
 
 @contextmanager
@@ -140,7 +148,9 @@ class _Daemon:
         holder: PolicyHolder,
         journal: Journal,
         inventory: Inventory,
+        answers: AnswerCache,
     ) -> None:
+        self._answers = answers
         self._profile, self._keys, self._audit = profile, keys, audit
         self._journal, self._inventory = journal, inventory
         self._changes = Changes()
@@ -207,7 +217,9 @@ class _Daemon:
     def _coordinator(self, engine: LocalEngine, readers: ReaderPool) -> Coordinator:
         ports = Ports(
             reader=readers,
-            engine=engine,
+            engine=CachedCompleter(
+                engine, self._answers, self._model_sha256, self._may_keep_answers
+            ),
             gate=self._gate,
             publisher=ChildPublisher(),
             mover=InputMover(),
@@ -233,6 +245,12 @@ class _Daemon:
             return recipe_action(recipe, policy) if same else None
 
         return Enforcement(self._gate.policy, coordinator, self._changes, use_of, resolved)
+
+    def _model_sha256(self, model: str) -> str:
+        return self._store.entry(model).sha256
+
+    def _may_keep_answers(self) -> bool:
+        return self._gate.policy.current().settings.models.keep_answers
 
     def _required(self) -> tuple[str, ...]:
         """The protections without which nothing foreign is opened or run."""

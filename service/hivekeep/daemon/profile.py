@@ -61,6 +61,11 @@ class Profile:
         return self.root / "journal.db"
 
     @property
+    def answers(self) -> Path:
+        """Answers of models, kept so that none is computed twice."""
+        return self.root / "answers.db"
+
+    @property
     def inventory(self) -> Path:
         """What is known of watched folders' files."""
         return self.root / "inventory.db"

@@ -68,6 +68,11 @@ class ModelRules(Section):
         default=None,
         description="Models that may be used, by the SHA-256 of their file. Not set: all.",
     )
+    keep_answers: Annotated[bool, GRANT] = Field(
+        default=True,
+        description="Whether answers may be kept, encrypted, in the profile, so that the same "
+        "question about the same document is not computed again.",
+    )
 
 
 class WatchRules(Section):
