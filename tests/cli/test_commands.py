@@ -24,6 +24,8 @@ COMMANDS = [
     ["runs", "pause"], ["runs", "retry"], ["runs", "rerun"], ["runs", "plan"], ["runs", "resolve"],
     ["runs", "replay"], ["runs", "export"], ["runs", "quarantine"], ["ask"],
     ["models", "list"], ["models", "pull"], ["models", "verify"], ["models", "remove"],
+    ["models", "remote", "add"], ["models", "remote", "list"], ["models", "remote", "remove"],
+    ["models", "remote", "test"],
     ["audit", "show"], ["audit", "search"], ["audit", "tail"], ["audit", "export"],
     ["audit", "verify"], ["audit", "prove"], ["audit", "anchor"], ["audit", "keys", "show"],
     ["audit", "keys", "rotate"], ["audit", "keys", "new-reader"], ["audit", "keys", "shred"],

@@ -14,6 +14,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from hivekeep.cli import remote
 from hivekeep.cli.output import JsonFlag, YesFlag, console, print_json, safe, size, stderr, table
 from hivekeep.daemon.profile import Profile
 from hivekeep.daemon.wiring import DownloadPermit, open_store
@@ -21,7 +22,8 @@ from hivekeep.domain.errors import ModelStoreError, UsageError
 from hivekeep.engine.store import DEFAULT_MODEL
 from hivekeep.engine.store import Progress as Step
 
-app = typer.Typer(no_args_is_help=True, help="Get, check and remove local models.")
+app = typer.Typer(no_args_is_help=True, help="Get, check, measure and remove models.")
+app.add_typer(remote.app, name="remote")
 
 NameArgument = Annotated[str, typer.Argument(help="A name that 'models list' shows.")]
 

@@ -38,6 +38,7 @@ from hivekeep.daemon.mover import InputMover
 from hivekeep.daemon.overview import Glance
 from hivekeep.daemon.pause import Pause
 from hivekeep.daemon.profile import Profile
+from hivekeep.daemon.remote_models import RemoteDesk, add_remote_routes
 from hivekeep.daemon.schedules_api import Planner, add_schedule_routes
 from hivekeep.daemon.server import ApiServer, bind
 from hivekeep.daemon.service import Parts, Service
@@ -51,6 +52,9 @@ from hivekeep.domain.errors import DaemonError, HivekeepError
 from hivekeep.domain.fields import Plan
 from hivekeep.engine.answer_cache import AnswerCache, CachedCompleter
 from hivekeep.engine.local import LocalEngine
+from hivekeep.engine.protocol import Engine
+from hivekeep.engine.remote import RemoteEngine, RemoteModels
+from hivekeep.engine.router import EngineRouter
 from hivekeep.engine.store import ModelState, ModelStore
 from hivekeep.journal import Event, Journal, journal_key
 from hivekeep.journal.database import KEY_BYTES
@@ -163,6 +167,7 @@ class _Daemon:
         follow = AuditPolicy(audit, holder.current())
         self._gate = PolicyGate(holder, audit, self._asking, self._pause, follow.observe)
         self._store = open_store(profile)
+        self._remote = RemoteDesk(RemoteModels(profile.remotes), self._store, keys, self._gate)
         self._stopping = anyio.Event()
         self._service: Service | None = None
         self._bookkeeper: Bookkeeper | None = None
@@ -170,8 +175,13 @@ class _Daemon:
     async def serve(self) -> None:
         """Serve until told to stop."""
         listener = bind(self._profile.socket)
-        engine = LocalEngine(StoreFiles(self._store), on_change=self._changes.notify)
-        async with engine, ReaderPool(ReadLimits(), required=self._required) as readers:
+        local = LocalEngine(StoreFiles(self._store), on_change=self._changes.notify)
+        remotes = self._remote.models
+        remote = RemoteEngine(
+            remotes.get, self._remote.permit, self._remote.key, on_change=self._changes.notify
+        )
+        async with local, remote, ReaderPool(ReadLimits(), required=self._required) as readers:
+            engine = EngineRouter(local, remote, lambda name: name in remotes)
             coordinator = self._coordinator(engine, readers)
             self._records = coordinator.records
             self._bookkeeper = Bookkeeper(self._inventory, self._records)
@@ -185,7 +195,7 @@ class _Daemon:
             self._service = Service(
                 Parts(
                     profile=self._profile, gate=self._gate, audit=self._audit, keys=self._keys,
-                    journal=self._journal, store=self._store, engine=engine,
+                    journal=self._journal, store=self._store, remotes=remotes, engine=engine,
                     coordinator=coordinator, watching=watching, registry=registry,
                     changes=self._changes, stop=self._stopping.set,
                 )
@@ -193,6 +203,7 @@ class _Daemon:
             for config in registry.configs:
                 await watching.add(config)
             api = create_api(self._service)
+            add_remote_routes(api, self._remote, engine)
             add_approval_routes(api, ApprovalVerbs(self._asking.desk, self._service))
             self._add_desktop(api, coordinator, readers)
             schedules = self._add_schedules(api)
@@ -214,7 +225,7 @@ class _Daemon:
         await self._note("daemon.stop")
         self._profile.socket.unlink(missing_ok=True)
 
-    def _coordinator(self, engine: LocalEngine, readers: ReaderPool) -> Coordinator:
+    def _coordinator(self, engine: Engine, readers: ReaderPool) -> Coordinator:
         ports = Ports(
             reader=readers,
             engine=CachedCompleter(

@@ -81,6 +81,11 @@ class Profile:
         return self.root / "schedules.db"
 
     @property
+    def remotes(self) -> Path:
+        """The remote models; their keys are in the key store."""
+        return self.root / "remotes.json"
+
+    @property
     def audit(self) -> Path:
         """The audit log's segments."""
         return self.root / "audit"

@@ -33,6 +33,7 @@ from hivekeep.domain.errors import NotFoundError, UsageError
 from hivekeep.domain.fields import Plan
 from hivekeep.domain.runs import InputFile, TriggerKind
 from hivekeep.engine.protocol import Engine
+from hivekeep.engine.remote.models import RemoteModels
 from hivekeep.engine.store import ModelStore
 from hivekeep.journal import Journal, encode
 from hivekeep.recipes import Recipe, find_recipe
@@ -53,6 +54,7 @@ class Parts:
     journal: Journal
     keys: KeyStore
     store: ModelStore
+    remotes: RemoteModels
     engine: Engine
     coordinator: Coordinator
     watching: WatchService
@@ -167,13 +169,16 @@ class Service:
         return first
 
     async def _allow_model(self, name: str) -> str:
-        """The hash of an installed model that policy allows."""
-        entry = self._parts.store.entry(name)
-        self._parts.store.resolve(name)
-        await self._parts.gate.require(
-            Action(ActionKind.USE_MODEL, model=name, model_sha256=entry.sha256)
-        )
-        return entry.sha256
+        """The hash of a model that policy allows; empty for a remote one, whose host it allows."""
+        parts, sha256 = self._parts, ""
+        if name in parts.remotes:
+            host = parts.remotes.get(name).host
+            await parts.gate.require(Action(ActionKind.CONNECT, host=host))
+        else:
+            sha256 = parts.store.entry(name).sha256
+            await anyio.to_thread.run_sync(parts.store.resolve, name)
+        await parts.gate.require(Action(ActionKind.USE_MODEL, model=name, model_sha256=sha256))
+        return sha256
 
     def list_runs(self, limit: int) -> list[dict[str, Any]]:
         """Summaries, newest first."""
