@@ -24,6 +24,7 @@ COMMANDS = [
     ["runs", "pause"], ["runs", "retry"], ["runs", "rerun"], ["runs", "plan"], ["runs", "resolve"],
     ["runs", "replay"], ["runs", "export"], ["runs", "quarantine"], ["ask"],
     ["models", "list"], ["models", "pull"], ["models", "verify"], ["models", "remove"],
+    ["models", "bench"],
     ["models", "remote", "add"], ["models", "remote", "list"], ["models", "remote", "remove"],
     ["models", "remote", "test"],
     ["audit", "show"], ["audit", "search"], ["audit", "tail"], ["audit", "export"],

@@ -190,3 +190,15 @@ def test_what_the_test_does_not_name_is_not_judged_and_what_is_missing_is() -> N
     assert compare(result(a="x", b="y"), {"a": "x"}) == []
     assert [m.field for m in compare(result(a="x"), {"c": "x"})] == ["c"]
     assert compare(result(a="x"), {"c": None}) != []
+
+
+def test_an_adapter_is_found_beside_its_recipe_or_missed_at_once(tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text(
+        "name: mine\ntitle: Mine\ninstructions: Find the date.\nadapter: style.gguf\n"
+        "fields:\n  - name: date\n    type: date\n"
+    )
+    with pytest.raises(RecipeError, match="adapter"):
+        load_recipe(recipe).compile()
+    (tmp_path / "style.gguf").write_bytes(b"GGUF")
+    assert load_recipe(recipe).compile().adapter == str(tmp_path.resolve() / "style.gguf")

@@ -15,6 +15,7 @@ from rich.progress import (
 )
 
 from hivekeep.cli import remote
+from hivekeep.cli.bench import bench
 from hivekeep.cli.output import JsonFlag, YesFlag, console, print_json, safe, size, stderr, table
 from hivekeep.daemon.profile import Profile
 from hivekeep.daemon.wiring import DownloadPermit, open_store
@@ -24,6 +25,7 @@ from hivekeep.engine.store import Progress as Step
 
 app = typer.Typer(no_args_is_help=True, help="Get, check, measure and remove models.")
 app.add_typer(remote.app, name="remote")
+app.command("bench")(bench)
 
 NameArgument = Annotated[str, typer.Argument(help="A name that 'models list' shows.")]
 

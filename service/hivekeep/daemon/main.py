@@ -43,7 +43,13 @@ from hivekeep.daemon.schedules_api import Planner, add_schedule_routes
 from hivekeep.daemon.server import ApiServer, bind
 from hivekeep.daemon.service import Parts, Service
 from hivekeep.daemon.watches import WatchRegistry
-from hivekeep.daemon.wiring import open_store, policy_sources, recipe_action, resolved
+from hivekeep.daemon.wiring import (
+    open_calibrations,
+    open_store,
+    policy_sources,
+    recipe_action,
+    resolved,
+)
 from hivekeep.deliverables import ChildPublisher
 from hivekeep.documents import ReaderPool, file_sha256
 from hivekeep.domain.actions import Action
@@ -175,7 +181,10 @@ class _Daemon:
     async def serve(self) -> None:
         """Serve until told to stop."""
         listener = bind(self._profile.socket)
-        local = LocalEngine(StoreFiles(self._store), on_change=self._changes.notify)
+        local = LocalEngine(
+            StoreFiles(self._store), on_change=self._changes.notify,
+            tuner=open_calibrations(self._profile),
+        )  # fmt: skip
         remotes = self._remote.models
         remote = RemoteEngine(
             remotes.get, self._remote.permit, self._remote.key, on_change=self._changes.notify

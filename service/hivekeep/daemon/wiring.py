@@ -11,6 +11,7 @@ import os
 from hivekeep.daemon.profile import Profile
 from hivekeep.domain.actions import Action, ActionKind
 from hivekeep.domain.errors import PolicyDeniedError
+from hivekeep.engine.calibration import Calibrations
 from hivekeep.engine.store import ModelStore, Permit
 from hivekeep.policy import Policy, PolicySources, load_policy, machine_sources
 from hivekeep.policy.detached import file_signers
@@ -26,6 +27,11 @@ def open_store(profile: Profile, *, permit: Permit | None = None) -> ModelStore:
     """The user's model store; without ``permit`` it makes no connection."""
     folder = profile.models()
     return ModelStore(folder) if permit is None else ModelStore(folder, permit=permit)
+
+
+def open_calibrations(profile: Profile) -> Calibrations:
+    """What was measured on this machine; it lies beside the models, for all profiles of a user."""
+    return Calibrations(profile.models() / "calibration")
 
 
 class DownloadPermit:

@@ -137,6 +137,7 @@ class Plan:
     sums: tuple[SumCheck, ...] = ()
     orders: tuple[OrderCheck, ...] = ()
     model: str = "qwen2.5-coder-1.5b-instruct-q4_k_m"
+    adapter: str = ""
     max_tokens: int = 900
     context_tokens: int = 6_000
     first_look_tokens: int = 6_000

@@ -7,6 +7,7 @@ https://github.com/ggml-org/ggml/blob/master/docs/gguf.md, versions 2 and 3.
 
 from __future__ import annotations
 
+import math
 import mmap
 import struct
 from collections.abc import Callable
@@ -33,6 +34,7 @@ class Tensor:
     name: str
     kind: int
     size: int
+    elements: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,20 +123,21 @@ def _value(cursor: _Cursor, kind: int, key: str, metadata: dict[str, Any]) -> An
 def _tensors(
     cursor: _Cursor, count: int, metadata: dict[str, Any], length: int
 ) -> tuple[Tensor, ...]:
-    found: list[tuple[str, int, int]] = []
+    found: list[tuple[str, int, int, int]] = []
     for _ in range(count):
         name = cursor.text()
         dimensions = cursor.scalar("<I")
         if dimensions > 8:
             raise ValueError("a tensor has too many dimensions")
-        cursor.at += 8 * dimensions
+        elements = math.prod(cursor.scalar("<Q") for _ in range(dimensions))
         kind, offset = cursor.scalar("<I"), cursor.scalar("<Q")
-        found.append((name, kind, offset))
+        found.append((name, kind, offset, elements))
     alignment = int(metadata.get("general.alignment") or 32)
     begin = -(-cursor.at // alignment) * alignment
     # Tensors lie one after another, so that the next one's offset gives the size.
-    ends = sorted({offset for _, _, offset in found} | {max(length - begin, 0)})
+    ends = sorted({offset for _, _, offset, _ in found} | {max(length - begin, 0)})
     following = dict(pairwise(ends))
     return tuple(
-        Tensor(name, kind, following.get(offset, offset) - offset) for name, kind, offset in found
+        Tensor(name, kind, following.get(offset, offset) - offset, elements)
+        for name, kind, offset, elements in found
     )

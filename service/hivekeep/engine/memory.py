@@ -32,7 +32,6 @@ class ModelFacts:
     """What a model's header says. ``cache_per_token`` is bytes of keys and values."""
 
     architecture: str
-    parameters_name: str
     layers: int
     context: int
     embedding: int
@@ -41,6 +40,7 @@ class ModelFacts:
     weights: int
     repacked: int
     cache_per_token: int
+    parameters: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,6 @@ def facts_of(header: GgufHeader, size: int) -> ModelFacts:
     row = number("attention.key_length", width) + number("attention.value_length", width)
     return ModelFacts(
         architecture=architecture,
-        parameters_name=str(data.get("general.size_label", "")),
         layers=layers,
         context=number("context_length", 4096),
         embedding=embedding,
@@ -106,6 +105,7 @@ def facts_of(header: GgufHeader, size: int) -> ModelFacts:
             if t.kind in _REPACKED and t.name != "token_embd.weight"
         ),
         cache_per_token=_kv_heads(data, architecture, layers, heads) * row * _HALF,
+        parameters=sum(tensor.elements for tensor in header.tensors),
     )
 
 

@@ -180,6 +180,12 @@ class RecipeModel(_Strict):
     )
     checks: ChecksModel = ChecksModel()
     model: str | None = Field(default=None, description="A model's name, if not the default one.")
+    adapter: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1000,
+        description="A LoRA adapter (GGUF) for the model, relative to the recipe's file.",
+    )
     max_tokens: int = Field(default=900, ge=16, le=8000, description="The longest answer.")
     context_tokens: int = Field(default=6000, ge=512, le=30000, description="The longest prompt.")
     first_look_tokens: int = Field(

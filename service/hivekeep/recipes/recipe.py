@@ -111,7 +111,10 @@ class Recipe:
         return tuple(RecipeTest(test.file, test.expect) for test in self.model.test)
 
     def compile(self) -> Plan:
-        """The plan that sub-agents follow."""
+        """The plan that sub-agents follow.
+
+        :raises RecipeError: if the adapter that it names is not there.
+        """
         model = self.model
         action = model.file_action
         plan = Plan(
@@ -143,8 +146,21 @@ class Recipe:
             vote=Vote(**model.vote.model_dump()) if model.vote else None,
             second_look=SecondLook(**model.second_look.model_dump()) if model.second_look else None,
             overview=model.overview,
+            adapter=self._adapter(),
         )
         return plan if model.model is None else replace(plan, model=model.model)
+
+    def _adapter(self) -> str:
+        if self.model.adapter is None:
+            return ""
+        path = (self.path.parent / Path(self.model.adapter).expanduser()).resolve()
+        if not path.is_file():
+            raise RecipeError(
+                f"The adapter of the recipe '{self.name}' is missing.",
+                why=f"There is no file {path}.",
+                next_step="'adapter' names a LoRA file in GGUF, relative to the recipe's file.",
+            )
+        return str(path)
 
 
 def load_recipe(path: Path) -> Recipe:

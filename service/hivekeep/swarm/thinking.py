@@ -67,6 +67,8 @@ class Thinker:
             temperature=sampling.temperature,
             seed=sampling.seed,
             prefix=self.plan.recipe_hash,
+            # An adapter is made for one model; a second look asks another.
+            adapter=self.plan.adapter if model == self.plan.model else "",
         )
 
         async def perform() -> StepOutcome:
@@ -83,7 +85,8 @@ class Thinker:
                 result["confidence"] = confidences(finish.text, finish.logprobs)
             return StepOutcome(result, usage=finish.usage)
 
-        intent = generate_intent(prompt_hash, model, schema, self.plan.max_tokens, sampling)
+        known_as = f"{model} with {request.adapter}" if request.adapter else model
+        intent = generate_intent(prompt_hash, known_as, schema, self.plan.max_tokens, sampling)
         return await self.log.step(key, StepKind.GENERATE, intent, perform, agent=self.agent)
 
     def _sha256(self, model: str) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from hivekeep.domain.errors import EngineError
 from hivekeep.domain.inference import GenerateRequest
+from hivekeep.engine.worker.confinement import confine_to_model
 from hivekeep.engine.worker.heartbeat import Heartbeat
 from hivekeep.engine.worker.wire import (
     Cancel,
@@ -25,8 +26,7 @@ from hivekeep.engine.worker.wire import (
     message_line,
     parse_command,
 )
-from hivekeep.sandbox import Confinement, SandboxError, confine, paths
-from hivekeep.sandbox.confine import leave_network
+from hivekeep.sandbox import SandboxError
 
 
 def main() -> int:
@@ -42,7 +42,7 @@ def main() -> int:
             output.write(message_line(message))
 
     try:
-        _confine(options)
+        confine_to_model(options.model, options.adapter, options.require)
         # Beating before the model loads: a process that is stopped meanwhile is found out too.
         heartbeat = Heartbeat(emit)
         heartbeat.busy()
@@ -83,24 +83,6 @@ def _serve(
     Loop(executor, line, inbox, emit, heartbeat).run()
     executor.close()
     return 0
-
-
-def _confine(options: argparse.Namespace) -> None:
-    """Before the model file is parsed and before any thread exists: no network, files, programs.
-
-    :raises SandboxError: if a required protection is not to be had.
-    """
-    leave_network()
-    confine(
-        Confinement(
-            read=(*paths.worker(), str(options.model), *filter(None, [options.adapter])),
-            threads=True,
-            # The address space holds the mapped model; its real memory was looked at before.
-            memory=1 << 44,
-            cpu_seconds=1 << 30,
-        ),
-        required=options.require,
-    )
 
 
 def _read(inbox: queue.SimpleQueue[GenerateRequest | Cancel | None]) -> None:

@@ -136,6 +136,14 @@ class Executor:
             llama_cpp.llama_memory_seq_cp(self._memory, placement.copy_from, slot, -1, -1)
         llama_cpp.llama_memory_seq_rm(self._memory, slot, placement.keep, -1)
 
+    def clear(self, slot: int) -> None:
+        """Empty a slot's sequence."""
+        llama_cpp.llama_memory_seq_rm(self._memory, slot, -1, -1)
+
+    def use_threads(self, count: int) -> None:
+        """Compute with so many threads from now on."""
+        llama_cpp.llama_set_n_threads(self._context, count, count)
+
     def decode(self, pieces: Sequence[Piece]) -> dict[int, Logits]:
         """Compute a batch; the logits of each piece that wants them, by slot.
 
@@ -214,7 +222,7 @@ class Executor:
                 next_step="Close other programs, or use a smaller model.",
             )
         if self._adapter is not None:
-            adapters = (llama_cpp.llama_adapter_lora_p * 1)(self._adapter)
+            adapters = (llama_cpp.llama_adapter_lora_p_ctypes * 1)(self._adapter)
             scales = (ctypes.c_float * 1)(1.0)
             if llama_cpp.llama_set_adapters_lora(context, adapters, 1, scales) != 0:
                 raise EngineError("The adapter cannot be applied to this model.")
