@@ -34,10 +34,13 @@ def test_a_measurement_is_kept_for_these_weights_on_this_machine(
     os.link(small_model, copy) if small_model.stat().st_dev == tmp_path.stat().st_dev else (
         copy.write_bytes(small_model.read_bytes())
     )
-    calibrations = Calibrations(tmp_path / "kept")
+    calibrations = Calibrations(tmp_path / "kept", busy=lambda: 0.1)
     assert calibrations.known("m", copy) is None
     assert anyio.run(calibrations.tuning, "m", copy) == default_tuning()
-    rates = calibrations.measure("m", copy)
+    busy = Calibrations(tmp_path / "kept", busy=lambda: 0.9)
+    assert not busy.measure("m", copy).kept
+    assert calibrations.known("m", copy) is None
+    rates = calibrations.measure("m", copy).rates
     assert all(rate > 0 for rate in (*rates.chunks.values(), *rates.slots.values()))
     assert calibrations.known("m", copy) == rates
     assert anyio.run(calibrations.tuning, "m", copy) == choose(rates)

@@ -44,7 +44,8 @@ def bench(
     store = open_store(context.obj)
     path = store.resolve(name)
     with stderr.status(f"measuring {safe(name)}"):
-        rates = open_calibrations(context.obj).measure(name, path)
+        measured = open_calibrations(context.obj).measure(name, path)
+    rates = measured.rates
     with stderr.status("measuring the hardware"):
         limits = measure_limits(default_tuning().threads)
     facts, tuning = model_facts(path), choose(rates)
@@ -55,6 +56,7 @@ def bench(
                 "model": name,
                 "machine": machine(),
                 "rates": asdict(rates),
+                "kept": measured.kept,
                 "tuning": asdict(tuning),
                 "limits": {
                     **asdict(limits),
@@ -66,6 +68,8 @@ def bench(
         )
         return
     _show(console, rates, tuning)
+    if not measured.kept:
+        console.print("[yellow]![/] Other programs were at work, so this is shown but not used.")
     _show_limits(console, limits, facts)
     if batched:
         _show_batched(console, batched)

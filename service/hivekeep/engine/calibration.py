@@ -12,6 +12,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +26,8 @@ from hivekeep.engine.settings import Tuning, default_tuning
 
 _FORMAT = 1
 _SECONDS = 600.0
+# With more than this in use by others, what is measured says nothing about the machine.
+_TOO_BUSY = 0.4
 # A smaller choice that reaches this share of the best is as good, and costs less.
 _GOOD_ENOUGH = 0.95
 
@@ -55,11 +58,23 @@ def choose(rates: Rates) -> Tuning:
     )
 
 
-class Calibrations:
-    """The measurements of a user's machine, in ``folder``."""
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Rates, and whether they are kept: not if other programs used the processors meanwhile."""
 
-    def __init__(self, folder: Path) -> None:
+    rates: Rates
+    kept: bool
+
+
+class Calibrations:
+    """The measurements of a user's machine, in ``folder``.
+
+    :param busy: the share of the processors that is in use now, from 0 to 1.
+    """
+
+    def __init__(self, folder: Path, *, busy: Callable[[], float] | None = None) -> None:
         self._folder = folder
+        self._busy = busy or _busy
 
     async def tuning(self, model: str, path: Path) -> Tuning:
         """What was chosen for the model; the default where nothing was measured."""
@@ -76,11 +91,12 @@ class Calibrations:
             return None
         return None
 
-    def measure(self, model: str, path: Path, *, gpu_layers: int = -1) -> Rates:
-        """Measure now, which takes seconds to a minute, and remember.
+    def measure(self, model: str, path: Path, *, gpu_layers: int = -1) -> Measured:
+        """Measure now, which takes seconds to a minute, and remember it if the machine was free.
 
         :raises EngineError: if the model cannot be run.
         """
+        busy = self._busy()
         command = [
             sys.executable, "-m", "hivekeep.engine.worker.measure", str(path), "--threads",
             str(default_tuning().threads), "--gpu-layers", str(gpu_layers),
@@ -100,8 +116,10 @@ class Calibrations:
         if "error" in data:
             raise EngineError(data["error"]["what"], why=data["error"]["why"])
         rates = _rates(data)
-        self._write(model, path, rates)
-        return rates
+        kept = max(busy, self._busy()) <= _TOO_BUSY
+        if kept:
+            self._write(model, path, rates)
+        return Measured(rates, kept)
 
     def _write(self, model: str, path: Path, rates: Rates) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -136,6 +154,10 @@ def _processor() -> str:
             return next(names, platform.processor() or os.uname().machine)
     except OSError:
         return platform.processor() or platform.machine()
+
+
+def _busy() -> float:
+    return float(psutil.cpu_percent(interval=0.5)) / 100
 
 
 def _smallest(rates: dict[int, float]) -> int:
