@@ -22,8 +22,8 @@ class Patience:
     but no batch finished; the slowest batch seen so far, ten times, counts if it is longer.
     """
 
-    silent: float = 10.0
-    still: float = 15.0
+    silent: float = 15.0
+    still: float = 20.0
     stuck: float = 120.0
 
 
