@@ -273,7 +273,7 @@ def test_the_keeper_anchors_and_evolves_by_itself_and_then_sleeps(world: World) 
     log = world.open(AuditSettings(epoch_seconds=0.05, anchor_seconds=0.01))
     log.append(AuditEvent("t", "a"))
     deadline = threading.Event()
-    for _ in range(200):
+    for _ in range(1_200):
         if log.state.epoch == 1:
             break
         deadline.wait(0.05)

@@ -51,7 +51,7 @@ def written(world: World) -> list[Any]:
 
 
 def until(holds: Callable[[], bool]) -> None:
-    for _ in range(600):
+    for _ in range(1_200):
         if holds():
             return
         threading.Event().wait(0.05)
