@@ -57,7 +57,7 @@ llama-tools: ## llama-server and llama-batched-bench from our llama.cpp's source
 	@$(PYTHON) tools/build_llama_tools.py
 
 nightly: env ## the long measurements, run by hand
-	for name in accuracy documents_rate kill_recovery audit_kill audit_append audit_scale; do $(MAKE) bench NAME=$$name || exit 1; done
+	for name in accuracy documents_rate kill_recovery audit_kill audit_append audit_scale fuzz_policy; do $(MAKE) bench NAME=$$name || exit 1; done
 
 lock: ## resolve requirements.lock anew
 	$$($(PYTHON) tools/get_uv.py) pip compile pyproject.toml --all-extras --group dev --universal --generate-hashes --no-annotate -q -o requirements.lock

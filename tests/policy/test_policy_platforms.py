@@ -150,7 +150,8 @@ def test_managed_preferences(desk: Desk, form: plistlib.PlistFormat) -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        b"", b"nonsense", b"<plist><dict>", b"bplist00\xff\xff",
+        b"", b"nonsense", b"<plist><dict>", b'<?xml version="1.0" encoding="UTF-9"?><plist/>',
+        b"bplist00\xff\xff",
         plistlib.dumps([1]), plistlib.dumps({"files": {"max_sise": 1}}),
         plistlib.dumps({"watch": {"allowed": DAY}}),
         plistlib.dumps({"watch": {"allowed": b"yes"}}),

@@ -8,6 +8,7 @@ Invariant: a property list that holds anything but policy is an error.
 from __future__ import annotations
 
 import plistlib
+import struct
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -27,31 +28,37 @@ def preference_files(user: str, folder: Path = MANAGED_PREFERENCES) -> tuple[Pat
 
 
 def preference_layers(path: Path, owners: Collection[int]) -> list[Layer]:
-    """The mandatory layer of one property list, and the recommended one if it has such.
+    """The layers of one property list; none if it does not exist.
 
     :raises PolicyInvalidError: if it exists and cannot be used.
     """
-    if not exists(path):
-        return []
-    data = _load(path, read_file(path, owners))
+    return parse_preferences(read_file(path, owners), str(path)) if exists(path) else []
+
+
+def parse_preferences(raw: bytes, source: str) -> list[Layer]:
+    """The mandatory layer of a property list, and the recommended one if it has such.
+
+    :raises PolicyInvalidError: if it is no property list, or no policy.
+    """
+    data = _load(raw, source)
     # Of a profile's own description the system may leave these behind.
     data = {key: value for key, value in data.items() if not key.startswith("Payload")}
     recommended = data.pop(RECOMMENDED, None)
-    layers = [parse_data(data, Level.MANDATORY, str(path))]
+    layers = [parse_data(data, Level.MANDATORY, source)]
     if recommended is not None:
-        layers.append(parse_data(recommended, Level.RECOMMENDED, f"{path} ({RECOMMENDED})"))
+        layers.append(parse_data(recommended, Level.RECOMMENDED, f"{source} ({RECOMMENDED})"))
     return layers
 
 
-def _load(path: Path, raw: bytes) -> dict[str, Any]:
+def _load(raw: bytes, source: str) -> dict[str, Any]:
     try:
         data = plistlib.loads(raw)
     except (
-        plistlib.InvalidFileException, ExpatError, ValueError, OverflowError, RecursionError,
-        IndexError, KeyError, TypeError, AttributeError,
+        ExpatError, ValueError, ArithmeticError, LookupError, RecursionError, TypeError,
+        AttributeError, EOFError, struct.error,
     ) as error:  # fmt: skip
         # What plistlib raises on damaged input is not documented; fuzzing found these.
-        raise unusable(str(path), f"It is no property list: {error}.") from error
+        raise unusable(source, f"It is no property list: {error}.") from error
     if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
-        raise unusable(str(path), "It is no dictionary.")
+        raise unusable(source, "It is no dictionary.")
     return data
