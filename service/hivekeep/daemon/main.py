@@ -39,6 +39,7 @@ from hivekeep.daemon.overview import Glance
 from hivekeep.daemon.pause import Pause
 from hivekeep.daemon.profile import Profile
 from hivekeep.daemon.remote_models import RemoteDesk, add_remote_routes
+from hivekeep.daemon.retention import Retention
 from hivekeep.daemon.schedules_api import Planner, add_schedule_routes
 from hivekeep.daemon.server import ApiServer, bind
 from hivekeep.daemon.service import Parts, Service
@@ -221,6 +222,7 @@ class _Daemon:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(coordinator.serve)
                 tasks.start_soon(self._bookkeeper.run)
+                tasks.start_soon(Retention(self._gate, self._journal, self._records, time.time).run)
                 tasks.start_soon(watching.run)
                 tasks.start_soon(self._asking.serve)
                 tasks.start_soon(self._enforcement(coordinator).serve)
