@@ -29,11 +29,11 @@ from hivekeep.daemon.mover import InputMover
 from hivekeep.deliverables import ReportPublisher
 from hivekeep.documents import file_sha256
 from hivekeep.domain.documents import Block, Document
-from hivekeep.domain.errors import DocumentError
+from hivekeep.domain.errors import DocumentError, StorageError
 from hivekeep.domain.fields import FieldSpec, FieldType, FileAction, FileActionKind, Plan, PlanKind
 from hivekeep.domain.inference import FinishEvent, FinishReason, GenerateRequest
 from hivekeep.domain.report import RunReport
-from hivekeep.domain.runs import InputFile, TriggerKind, Usage
+from hivekeep.domain.runs import InputFile, RunState, TriggerKind, Usage
 from hivekeep.journal import Journal, journal_key
 from hivekeep.policy import PolicyHolder, PolicySources
 from hivekeep.secrets import KeyStore
@@ -202,7 +202,10 @@ class _Publisher(ReportPublisher):
 def carry_on(
     stage: Stage, *, clock: Callable[[], float] = lambda: _FIRST_OF_2026, agents: int = 8
 ) -> None:
-    """Begin the run or go on with it, in this process, until it has ended."""
+    """Begin the run or go on with it, in this process, until it has ended.
+
+    :raises HivekeepError: what stopped it, for example a full disk.
+    """
     keys = stage.keys
     path = stage.root / "journal.db"
     world = _Scripted(stage.root)
@@ -231,9 +234,13 @@ async def _until_ended(coordinator: Coordinator, stage: Stage) -> None:
                     output=str(stage.results),
                 )
             )  # fmt: skip
+        elif record.state is RunState.FAILED:
+            await coordinator.resume(RUN)
         while not record.state.ended or coordinator.busy:  # noqa: ASYNC110 - also after its last event
             await anyio.sleep(0.005)
         tasks.cancel_scope.cancel()
+    if record is not None and record.state is RunState.FAILED:
+        raise StorageError(str(record.error))
 
 
 def in_child(work: Callable[[], None]) -> int:

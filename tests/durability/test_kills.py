@@ -5,14 +5,25 @@
 
 from __future__ import annotations
 
+import os
 import random
+import resource
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from benchmarks.kill_recovery import disturbed, undisturbed
-from benchmarks.killing import Stage, differences, killed_after, traces
+from benchmarks.killing import (
+    Stage,
+    carry_on,
+    differences,
+    in_child,
+    killed_after,
+    traces,
+)
 
+from hivekeep.domain.errors import HivekeepError
 from hivekeep.domain.fields import FileActionKind
 from hivekeep.journal import Journal, NewEvent, journal_key
 from hivekeep.swarm.events import Kind
@@ -58,3 +69,35 @@ def test_the_comparison_sees_what_it_is_for(tmp_path: Path) -> None:
     assert "0000 (2).txt" in found
     assert "begun again" in found
     assert "done 2 times" in found
+
+
+def test_a_full_disk_in_the_middle_costs_nothing_but_time(tmp_path: Path) -> None:
+    stage = Stage(tmp_path / "stage", documents=10)
+    wanted, _ = undisturbed(stage)
+    stage.set_up()
+    stopped = 0
+    for limit in (40_000, 120_000, 250_000, 450_000):
+        stopped += not finished_within(stage, limit)
+    assert stopped >= 2
+    assert finished_within(stage, None)
+    found = traces(stage)
+    # What failed for want of room was begun again, but nothing was done twice.
+    assert [line for line in differences(wanted, found) if "begun again" not in line] == []
+
+
+def finished_within(stage: Stage, limit: int | None) -> bool:
+    """Go on in a child that may write no file beyond ``limit`` bytes; whether the run ended."""
+
+    def work() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        if limit is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+        try:
+            carry_on(stage)
+        except* HivekeepError:
+            os._exit(3)
+
+    _, status = os.waitpid(in_child(work), 0)
+    code = os.waitstatus_to_exitcode(status)
+    assert code in (0, 3)
+    return code == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePath
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -27,6 +27,10 @@ def run(
     ] = None,
     title: Annotated[str, typer.Option(help="A name for the run.")] = "",
     model: Annotated[str, typer.Option(help="Another model than the recipe's.")] = "",
+    executor: Annotated[
+        Literal["local", "ray"],
+        typer.Option(help="Where documents are read and checked: here, or on the Ray cluster."),
+    ] = "local",
     wait: Annotated[bool, typer.Option(help="Wait and show progress.")] = True,
     as_json: JsonFlag = False,
 ) -> int:
@@ -44,6 +48,7 @@ def run(
         "output": str(output.expanduser().absolute()) if output else "",
         "title": title,
         "model": model,
+        "executor": executor,
     }
     begun = client.post("/v1/runs", body)
     if not wait:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
@@ -46,6 +46,7 @@ class RunBody(_Body):
     output: str = ""
     title: str = ""
     model: str = ""
+    executor: Literal["", "local", "ray"] = ""
 
 
 class ResumeBody(_Body):
@@ -97,7 +98,12 @@ def _add_run_routes(app: FastAPI, service: Service) -> None:
     @app.post("/v1/runs", status_code=201)
     async def start_run(body: RunBody) -> dict[str, Any]:
         return await service.start_run(
-            body.recipe, body.paths, output=body.output, title=body.title, model=body.model
+            body.recipe,
+            body.paths,
+            output=body.output,
+            title=body.title,
+            model=body.model,
+            executor=body.executor,
         )
 
     @app.get("/v1/runs")

@@ -29,6 +29,7 @@ from hivekeep.daemon.asking import Asking
 from hivekeep.daemon.audit_policy import AuditPolicy, audit_settings
 from hivekeep.daemon.bookkeeping import Bookkeeper
 from hivekeep.daemon.changes import Changes
+from hivekeep.daemon.cluster import RAY, load_cluster
 from hivekeep.daemon.corrections import Corrections
 from hivekeep.daemon.desktop import Desktop
 from hivekeep.daemon.desktop_api import add_desktop_routes
@@ -70,6 +71,7 @@ from hivekeep.recipes import find_recipe
 from hivekeep.secrets import KeyStore, Passphrase, open_key_store
 from hivekeep.swarm.coordinator import Coordinator
 from hivekeep.swarm.events import RunRecord
+from hivekeep.swarm.executors import RayExecutor
 from hivekeep.swarm.ports import Limits, Ports
 from hivekeep.tools import standard_registry
 from hivekeep.tools.code import RunCode
@@ -176,6 +178,8 @@ class _Daemon:
         self._store = open_store(profile)
         self._remote = RemoteDesk(RemoteModels(profile.remotes), self._store, keys, self._gate)
         self._stopping = anyio.Event()
+        self._cluster = load_cluster(profile.cluster)
+        self._ray = RayExecutor(self._cluster) if self._cluster else None
         self._service: Service | None = None
         self._bookkeeper: Bookkeeper | None = None
 
@@ -207,7 +211,7 @@ class _Daemon:
                     profile=self._profile, gate=self._gate, audit=self._audit, keys=self._keys,
                     journal=self._journal, store=self._store, remotes=remotes, engine=engine,
                     coordinator=coordinator, watching=watching, registry=registry,
-                    changes=self._changes, stop=self._stopping.set,
+                    changes=self._changes, stop=self._stopping.set, cluster=self._cluster,
                 )
             )  # fmt: skip
             for config in registry.configs:
@@ -220,6 +224,8 @@ class _Daemon:
             server = ApiServer(api)
             await self._note("daemon.start")
             async with anyio.create_task_group() as tasks:
+                if self._ray is not None:
+                    tasks.start_soon(self._ray.serve)
                 tasks.start_soon(coordinator.serve)
                 tasks.start_soon(self._bookkeeper.run)
                 tasks.start_soon(Retention(self._gate, self._journal, self._records, time.time).run)
@@ -250,6 +256,7 @@ class _Daemon:
             new_id=_new_run_id,
             observe=self._observe,
             program_version=__version__,
+            executors={RAY: self._ray} if self._ray else {},
         )
         rules = self._gate.policy.current().settings.runs
         limits = Limits(agents=max(rules.max_agents, 1), steps=rules.max_steps)

@@ -106,6 +106,11 @@ class Profile:
         return self.root / "policy.json"
 
     @property
+    def cluster(self) -> Path:
+        """How to reach a Ray cluster, if the profile has one."""
+        return self.root / "cluster.json"
+
+    @property
     def logs(self) -> Path:
         """Diagnostic logs; they never contain document text."""
         return self.root / "logs"

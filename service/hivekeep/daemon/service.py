@@ -21,6 +21,7 @@ from hivekeep import __version__
 from hivekeep.audit import AuditLog
 from hivekeep.daemon.auditing import AuditDesk
 from hivekeep.daemon.changes import Changes
+from hivekeep.daemon.cluster import RAY
 from hivekeep.daemon.gate import PolicyGate
 from hivekeep.daemon.inputs import describe, expand
 from hivekeep.daemon.profile import Profile
@@ -40,6 +41,7 @@ from hivekeep.recipes import Recipe, find_recipe
 from hivekeep.secrets import KeyStore
 from hivekeep.swarm.coordinator import Coordinator
 from hivekeep.swarm.events import RunRequest
+from hivekeep.swarm.executors import ClusterSettings
 from hivekeep.swarm.requests import parted
 from hivekeep.triggers import Batch, WatchConfig, WatchService
 
@@ -61,6 +63,7 @@ class Parts:
     registry: WatchRegistry
     changes: Changes
     stop: Callable[[], None]
+    cluster: ClusterSettings | None = None
 
 
 class Service:
@@ -84,10 +87,12 @@ class Service:
         title: str,
         model: str = "",
         due: str = "",
+        executor: str = "",
     ) -> dict[str, Any]:
         """Begin a run over files and folders; returns its summary.
 
         :param due: the firing of a schedule that asks; it gets one run, also if it asks again.
+        :param executor: where documents are read and checked: ``ray``, or here.
 
         :raises HivekeepError: if a path does not exist, the recipe is wrong, the model is not
             installed, or policy forbids it.
@@ -106,7 +111,9 @@ class Service:
             plan = replace(plan, model=model)
         trigger = TriggerKind.SCHEDULE if due else TriggerKind.COMMAND
         return run_summary(
-            await self._submit(found, plan, inputs, output, title, trigger, batch=due)
+            await self._submit(
+                found, plan, inputs, output, title, trigger, batch=due, executor=executor
+            )
         )
 
     async def on_batch(self, batch: Batch) -> None:
@@ -139,8 +146,17 @@ class Service:
         goal: str = "",
         show_plan: bool = True,
         previous: str = "",
+        executor: str = "",
     ) -> Any:
         gate = self._parts.gate
+        if executor == RAY:
+            if self._parts.cluster is None:
+                raise UsageError(
+                    "There is no Ray cluster set up for this profile.",
+                    why=f"{self._parts.profile.cluster} did not exist when the daemon started.",
+                    next_step="docs/outgrowing-one-machine.md says how to set one up.",
+                )
+            await gate.require(Action(ActionKind.RAY_CLUSTER, host=self._parts.cluster.cluster))
         if recipe is not None:
             use = await anyio.to_thread.run_sync(recipe_action, recipe, gate.policy.current())
             await gate.require(use)
@@ -161,6 +177,7 @@ class Service:
             goal=goal,
             show_plan=show_plan,
             previous=previous,
+            executor=executor if executor == RAY else "",
         )
         coordinator = self._parts.coordinator
         # A person who asks for too much is told; nobody is there to be told by a watched folder.

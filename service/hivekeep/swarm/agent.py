@@ -29,6 +29,7 @@ from hivekeep.domain.report import Failure
 from hivekeep.domain.runs import AgentState, StepKind
 from hivekeep.domain.values import DocumentResult, FieldValue
 from hivekeep.journal import encode
+from hivekeep.swarm.answers import Answer
 from hivekeep.swarm.events import AgentRecord, Kind
 from hivekeep.swarm.extraction import Extraction, most_extraction_steps
 from hivekeep.swarm.patterns.second_look import look_again
@@ -38,10 +39,11 @@ from hivekeep.swarm.prompting import (
     request_groups,
 )
 from hivekeep.swarm.quarantine import Quarantine
-from hivekeep.swarm.reading import read_document
+from hivekeep.swarm.reading import read_document, require_travel
 from hivekeep.swarm.steps import RunLog, StepOutcome
 from hivekeep.swarm.summarize import summarize
 from hivekeep.swarm.thinking import Thinker
+from hivekeep.swarm.verification import Context
 
 logger = logging.getLogger(__name__)
 
@@ -123,10 +125,21 @@ class Agent:
         if plan.vote:
             result = await vote(plan, document, self.generate)
         else:
-            result = await Extraction(plan, document, self.generate, self._step).run()
+            result = await Extraction(
+                plan, document, self.generate, self._step, self._compute
+            ).run()
         if plan.second_look:
             result = await look_again(plan, document, result, self.generate)
         return result
+
+    async def _compute(
+        self, document: Document, first: Answer, second: Answer | None, context: Context
+    ) -> DocumentResult:
+        """The checked values, by whoever computes for this run."""
+        await require_travel(self._log, self._ports, self._record.input, agent=self._record.id)
+        return await self._ports.computing.check(
+            self._plan, document, first, second, context=context
+        )
 
     async def _act(self, result: DocumentResult) -> None:
         action = self._plan.file_action

@@ -305,11 +305,12 @@ class Coordinator:
     async def _execute(self, record: RunRecord) -> None:
         log = self._log(record)
         live = self._runs[record.id]
-        execution = Execution(
-            log, self._ports, self._limits, self._slots, self.quarantine, self._tools
-        )
-        live.execution = execution
         try:
+            ports = self._ports.on(record.request.executor)
+            execution = Execution(
+                log, ports, self._limits, self._slots, self.quarantine, self._tools
+            )
+            live.execution = execution
             with live.scope:
                 await execution.run()
         except Exception as error:  # noqa: BLE001 - one run must never end the daemon

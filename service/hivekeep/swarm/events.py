@@ -59,7 +59,8 @@ class RunRequest:
     """What was asked for; fixed in the first event of the run.
 
     ``goal`` is a free request's text, ``show_plan`` whether its plan waits for a person.
-    ``previous`` is a run whose results are taken where they are still valid.
+    ``previous`` is a run whose results are taken where they are still valid.  ``executor`` is
+    where documents are read and checked; empty is this machine.
     """
 
     plan: Plan
@@ -74,6 +75,7 @@ class RunRequest:
     show_plan: bool = True
     previous: str = ""
     draft_model_sha256: str = ""
+    executor: str = ""
 
 
 @dataclass(slots=True)

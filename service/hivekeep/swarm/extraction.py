@@ -36,6 +36,9 @@ _Step = Callable[
 ]
 
 
+_Compute = Callable[[Document, Answer, Answer | None, Context], Awaitable[DocumentResult]]
+
+
 def most_extraction_steps(plan: Plan) -> int:
     """Questions, drafts, check, and once more what was in doubt."""
     return 3 + len(request_groups(plan)) + (1 if plan.draft_model else 0)
@@ -43,12 +46,16 @@ def most_extraction_steps(plan: Plan) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """The model calls and checks of one document; ``step`` makes a check durable."""
+    """The model calls and checks of one document; ``step`` makes a check durable.
+
+    ``compute`` does the checking, here or elsewhere.
+    """
 
     plan: Plan
     document: Document
     think: Thinker
     step: _Step
+    compute: _Compute
 
     async def run(self) -> DocumentResult:
         """Labels first, then the questions they leave open, then what is in doubt."""
@@ -98,11 +105,7 @@ class Extraction:
         self, key: str, context: Context, first: Answer, second: Answer | None = None
     ) -> DocumentResult:
         async def perform() -> StepOutcome:
-            sure = first.confidence | (second.confidence if second else {})
-            again = second.values if second else None
-            result = check(
-                self.plan, self.document, first.values, again, confidence=sure, context=context
-            )
+            result = await self.compute(self.document, first, second, context)
             return StepOutcome({"result": encode(result)})
 
         done = await self.step(key, StepKind.CHECK, {}, perform)

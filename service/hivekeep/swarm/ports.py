@@ -6,16 +6,22 @@ touches a file, a process or the clock except through these.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from hivekeep.domain.actions import Action
 from hivekeep.domain.documents import Document
+from hivekeep.domain.errors import UsageError
+from hivekeep.domain.fields import Plan
 from hivekeep.domain.inference import FinishEvent, GenerateRequest
 from hivekeep.domain.report import RunReport
+from hivekeep.domain.values import DocumentResult
 from hivekeep.journal import Event
+from hivekeep.swarm.answers import Answer
+from hivekeep.swarm.executors.local import LocalExecutor
+from hivekeep.swarm.verification import Context
 
 
 class DocumentReader(Protocol):
@@ -24,6 +30,34 @@ class DocumentReader(Protocol):
     async def read(self, path: Path, *, expected_sha256: str = "") -> Document:
         """:raises DocumentError: with a stable reason."""
         ...
+
+
+class Computing(Protocol):
+    """Does the pure work on documents; ``cluster`` is where they travel for it, empty: nowhere."""
+
+    @property
+    def cluster(self) -> str:
+        """``host:port`` as policy knows it."""
+        ...
+
+    async def check(
+        self,
+        plan: Plan,
+        document: Document,
+        first: Answer,
+        second: Answer | None = None,
+        *,
+        context: Context | None = None,
+    ) -> DocumentResult:
+        """The checked values of one document; doing it twice is harmless.
+
+        ``context`` is what is known of the document here, for those who compute here.
+        """
+        ...
+
+
+class Executor(DocumentReader, Computing, Protocol):
+    """Another place where documents are read and answers checked."""
 
 
 class Completer(Protocol):
@@ -105,3 +139,22 @@ class Ports:
     observe: Callable[[Event], None] = field(default=lambda _event: None)
     resolve: Callable[[str], str] = field(default=lambda path: path)
     program_version: str = ""
+    computing: Computing = field(default_factory=LocalExecutor)
+    executors: Mapping[str, Executor] | None = None
+
+    def on(self, executor: str) -> Ports:
+        """These ports with reading and checking done by ``executor``; here, if it is empty.
+
+        Without ``executors``, as in a replay, everything is done here.
+
+        :raises UsageError: if it is not set up.
+        """
+        if not executor or self.executors is None:
+            return self
+        found = self.executors.get(executor)
+        if found is None:
+            raise UsageError(
+                f"The executor '{executor}' is not set up.",
+                next_step="docs/outgrowing-one-machine.md says how.",
+            )
+        return replace(self, reader=found, computing=found)

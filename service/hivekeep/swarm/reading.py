@@ -42,6 +42,7 @@ async def read_document(
         path = await run_sync(ports.resolve, source.path)
         action = Action(ActionKind.READ_FILE, path=path, size=source.size)
         await ports.gate.require(action, run=log.record.id, agent=agent)
+        await require_travel(log, ports, source, agent=agent)
         document = await _read(ports, quarantine, source, Path(path))
         data = json.dumps(encode(document)).encode()
         result = {
@@ -55,6 +56,16 @@ async def read_document(
     intent = {"path": source.path, "sha256": source.sha256}
     done = await log.step(key, StepKind.READ, intent, perform, agent=agent)
     return decode(Document, json.loads(log.blob(done["document"])))
+
+
+async def require_travel(log: RunLog, ports: Ports, source: InputFile, *, agent: str) -> None:
+    """Ask policy whether ``source`` may travel to where the run's work is done.
+
+    :raises PolicyDeniedError: if policy does not allow that cluster.
+    """
+    if cluster := ports.computing.cluster:
+        travel = Action(ActionKind.RAY_CLUSTER, path=source.path, host=cluster, size=source.size)
+        await ports.gate.require(travel, run=log.record.id, agent=agent)
 
 
 async def _read(ports: Ports, quarantine: Quarantine, source: InputFile, path: Path) -> Document:
