@@ -23,6 +23,7 @@ from hivekeep.journal import Event, Journal
 from hivekeep.swarm.coordinator import Coordinator
 from hivekeep.swarm.events import RunRequest
 from hivekeep.swarm.ports import Limits, Ports
+from hivekeep.tools import Registry
 
 
 class SimulatedKillError(BaseException):
@@ -66,11 +67,19 @@ class World:
     live: int = 0
     on_effect: Callable[[str], None] = lambda _name: None
     answer_delay: float = 0.0
+    say: Callable[[GenerateRequest], str | None] = lambda _request: None
+    asked: list[GenerateRequest] = field(default_factory=list)
+    crash_reader: Counter[str] = field(default_factory=Counter)
 
     async def read(self, path: Path, *, expected_sha256: str = "") -> Document:
         """DocumentReader."""
         self.on_effect(f"read {path.name}")
         self.done[f"read {path.name}"] += 1
+        if self.crash_reader[path.name] > 0:
+            self.crash_reader[path.name] -= 1
+            raise DocumentError(
+                f"'{path.name}' killed its reader.", reason="crashed", why="Signal."
+            )
         text = self.texts[path.name]
         if text == "broken":
             raise DocumentError(f"'{path.name}' is damaged.", reason="damaged")
@@ -84,7 +93,9 @@ class World:
             self.on_effect(f"generate {request.id}")
             await anyio.sleep(self.answer_delay)
             self.done[f"generate {request.id}"] += 1
-            text = self.answers.get(request.agent[-4:], '{"number":"A-1","total":"10.00"}')
+            self.asked.append(request)
+            usual = self.answers.get(request.agent[-4:], '{"number":"A-1","total":"10.00"}')
+            text = self.say(request) or usual
             if text == "fail":
                 raise EngineError("The model failed.")
             usage = Usage(100, 10, 5)
@@ -138,15 +149,17 @@ class NoMover:
 def coordinator(
     world: World, journal: Journal, *, limits: Limits | None = None,
     observe: Callable[[Event], None] = lambda _event: None, mover: Any = None,
+    publisher: Any = None, tools: Registry | None = None,
 ) -> Coordinator:  # fmt: skip
     """A coordinator over ``world``."""
     ids = (f"run{number}" for number in itertools.count(1))
     ticks = itertools.count()
     ports = Ports(
-        reader=world, engine=world, gate=world, publisher=world, mover=mover or NoMover(),
-        monotonic=lambda: float(next(ticks)), new_id=lambda: next(ids), observe=observe,
+        reader=world, engine=world, gate=world, publisher=publisher or world,
+        mover=mover or NoMover(), monotonic=lambda: float(next(ticks)),
+        new_id=lambda: next(ids), observe=observe,
     )  # fmt: skip
-    return Coordinator(journal, ports, limits or Limits())
+    return Coordinator(journal, ports, limits or Limits(), tools)
 
 
 def request(folder: Path, names: list[str], chosen: Plan | None = None, **more: Any) -> RunRequest:

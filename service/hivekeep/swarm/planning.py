@@ -6,6 +6,7 @@ not for executing it.  Invariant: a graph that leaves here has no problems.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -26,6 +27,28 @@ OUTPUT_TYPES = (
     FieldType.TEXT, FieldType.IDENTIFIER, FieldType.NAME, FieldType.DATE, FieldType.AMOUNT,
     FieldType.NUMBER, FieldType.INTEGER, FieldType.CURRENCY, FieldType.BOOLEAN, FieldType.PROSE,
 )  # fmt: skip
+_EXAMPLE_REQUEST = "Which rent is the highest, and what do all rents add up to?"
+# Small models follow one example better than any number of rules.
+_EXAMPLE = json.dumps(
+    {
+        "tasks": [
+            {
+                "id": "read", "goal": "Read the monthly rent.", "each_document": True,
+                "tools": [], "after": [],
+                "outputs": [{"name": "rent", "type": "amount", "description": "monthly rent"}],
+            },
+            {
+                "id": "compare", "goal": "Find the highest rent and the sum of all rents.",
+                "each_document": False, "tools": ["aggregate"], "after": ["read"],
+                "outputs": [
+                    {"name": "highest", "type": "amount", "description": "the highest rent"},
+                    {"name": "document", "type": "text", "description": "where it stands"},
+                    {"name": "sum", "type": "amount", "description": "sum of all rents"},
+                ],
+            },
+        ]
+    }
+)  # fmt: skip
 _MOST_PROPOSED = 5
 _MOST_OUTPUTS = 8
 _MOST_NAMES = 12
@@ -43,11 +66,13 @@ def plan_messages(
         [
             "You split a request about documents into one to four tasks.",
             "A task with each_document true is done for every document by a reader that sees only "
-            "that document; its outputs are the values to read off, in snake_case.",
+            "that document; its outputs are the values to read off it, named in snake_case after "
+            "what they are, never after a document.",
             "A task with each_document false is done once by a worker that sees the results of "
             "the tasks in its 'after' and may use tools. Use one to combine, compare or compute.",
             "If something has to be read from documents, begin with a task on each document.",
-            f"Tools:\n{tools}",
+            f"Tools of workers:\n{tools}",
+            f"Example. Request: {_EXAMPLE_REQUEST}\n{_EXAMPLE}",
         ]
     )
     user = f"Documents ({len(names)}): {listed}{more}\n\nRequest: {goal.strip()}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Callable
-from decimal import Context, Decimal, DecimalException, localcontext
+from decimal import Context, Decimal, DecimalException, getcontext, localcontext
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -87,7 +87,7 @@ def calculate(expression: str) -> str:
         if sum(1 for _ in ast.walk(tree)) > _MOST_NODES:
             raise ToolError("The expression is too long.")
         with localcontext(Context(prec=34, Emax=400, Emin=-400)):
-            return _shown(_value(tree.body))
+            return _shown(_value(tree.body, expression.strip()))
     except (
         SyntaxError,
         DecimalException,
@@ -103,19 +103,20 @@ def calculate(expression: str) -> str:
         ) from error
 
 
-def _value(node: ast.expr) -> Decimal:
+def _value(node: ast.expr, text: str) -> Decimal:
     match node:
         case ast.Constant(value=int() | float() as number) if not isinstance(number, bool):
-            # The literal's own digits: 0.1 is a tenth here.
-            return Decimal(str(number))
+            # The literal's own digits: 0.1 is a tenth here, and 12.50 keeps its zero.
+            digits = ast.get_source_segment(text, node) or str(number)
+            return getcontext().create_decimal(digits.replace("_", ""))
         case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return -_value(operand)
+            return -_value(operand, text)
         case ast.UnaryOp(op=ast.UAdd(), operand=operand):
-            return _value(operand)
+            return _value(operand, text)
         case ast.BinOp(left=left, op=kind, right=right) if type(kind) in _BINARY:
-            return _BINARY[type(kind)](_value(left), _value(right))
+            return _BINARY[type(kind)](_value(left, text), _value(right, text))
         case ast.Call(func=ast.Name(id=name), args=[*arguments], keywords=[]) if name in _FUNCTIONS:
-            return _FUNCTIONS[name](_values(arguments))
+            return _FUNCTIONS[name](_values(arguments, text))
         case _:
             raise ToolError(
                 "The expression holds something that is not arithmetic.",
@@ -123,13 +124,13 @@ def _value(node: ast.expr) -> Decimal:
             )
 
 
-def _values(arguments: list[ast.expr]) -> list[Decimal]:
+def _values(arguments: list[ast.expr], text: str) -> list[Decimal]:
     values: list[Decimal] = []
     for argument in arguments:
         if isinstance(argument, ast.List | ast.Tuple):
-            values += [_value(item) for item in argument.elts]
+            values += [_value(item, text) for item in argument.elts]
         else:
-            values.append(_value(argument))
+            values.append(_value(argument, text))
     if not values:
         raise ToolError("A function needs at least one number.")
     return values

@@ -7,6 +7,7 @@ in doubt is never silently part of a sum.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -23,6 +24,7 @@ from hivekeep.tools import EffectClass, Happened, ToolContext, ToolResult, ToolS
 from hivekeep.tools.spec import Arguments
 
 _MOST_LINES = 400
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,10 @@ def aggregate(findings: Sequence[Finding], field: str, operation: Operation) -> 
         return "\n".join(f"{name}: {_shown(cell)}" for name, cell in cells[:_MOST_LINES])
     if operation is Operation.COUNT:
         return str(sum(cell.value is not None for _, cell in cells))
+    if operation in (Operation.MIN, Operation.MAX) and (days := _days(cells)):
+        choose = min if operation is Operation.MIN else max
+        name, day = choose(days, key=lambda pair: pair[1])
+        return f"{day} in {name}"
     numbers = [(name, number) for name, cell in cells if (number := _number(cell)) is not None]
     left_out = [name for name, cell in cells if _number(cell) is None]
     if not numbers:
@@ -167,6 +173,15 @@ def _number(cell: FieldValue) -> Decimal | None:
     except InvalidOperation:
         return None
     return number if number.is_finite() else None
+
+
+def _days(cells: Sequence[tuple[str, FieldValue]]) -> list[tuple[str, str]]:
+    """The confirmed dates; ISO dates are ordered like text."""
+    return [
+        (name, str(cell.value))
+        for name, cell in cells
+        if cell.status is not ValueStatus.NEEDS_REVIEW and _DAY.fullmatch(str(cell.value))
+    ]
 
 
 def _said(value: CheckedValue) -> bool:

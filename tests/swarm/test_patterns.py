@@ -1,0 +1,254 @@
+"""Votes, second looks, sources of sentences, and plans as they are read and edited."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hivekeep.domain.documents import Block
+from hivekeep.domain.fields import FieldSpec, FieldType, SecondLook, Vote
+from hivekeep.domain.inference import Message
+from hivekeep.domain.report import Source, Statement
+from hivekeep.domain.tasks import MOST_TASKS, TaskGraph, TaskSpec, problems
+from hivekeep.domain.values import DocumentResult, Evidence, FieldValue, ValueStatus
+from hivekeep.swarm.patterns.aggregate import Finding, Operation, aggregate
+from hivekeep.swarm.patterns.loop import choice_of, next_move
+from hivekeep.swarm.patterns.reduce import groups, most_reducers, node_result
+from hivekeep.swarm.patterns.sampling import GREEDY, Sampling
+from hivekeep.swarm.patterns.second_look import look_again
+from hivekeep.swarm.patterns.sources import grounded_prose, sentences, support
+from hivekeep.swarm.patterns.vote import majority, vote
+from hivekeep.swarm.planning import graph_from_yaml, graph_yaml, read_plan, simple_plan
+from hivekeep.swarm.verification import check
+from tests.swarm.scripted import document, plan
+
+pytestmark = pytest.mark.anyio
+PAGE = document("a", "Number A-1\nTotal 10.00\nAlso 99.00")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Answers:
+    """Gives its answers in turn and remembers how it was asked."""
+
+    def __init__(self, *answers: str) -> None:
+        self._answers = list(answers)
+        self.how: list[Sampling] = []
+
+    async def __call__(
+        self, key: str, messages: tuple[Message, ...], schema: Any, sampling: Sampling = GREEDY
+    ) -> str:
+        self.how.append(sampling)
+        return self._answers[len(self.how) - 1]
+
+
+def said(number: str | None, total: str | None) -> str:
+    return json.dumps({"number": number, "total": total})
+
+
+async def test_a_vote_takes_what_most_samples_say_and_tells_how_many() -> None:
+    ask = Answers(said("A-1", "10.00"), said("A-1", "10.00"), said("A-1", None))
+    result = await vote(plan(vote=Vote(3, 0.9)), PAGE, ask)
+    assert [(how.temperature, how.seed) for how in ask.how] == [(0.9, 1), (0.9, 2), (0.9, 3)]
+    number, total = result.values
+    assert isinstance(number, FieldValue)
+    assert (number.value, number.status, number.confidence) == ("A-1", ValueStatus.GROUNDED, 1.0)
+    assert isinstance(total, FieldValue)
+    assert total.value == "10.00"
+
+
+@given(st.lists(st.sampled_from(["A-1", "B-2", "C-3", None]), min_size=1, max_size=9))
+def test_a_value_without_a_majority_is_never_certain(votes: list[str | None]) -> None:
+    spec = plan(fields=(FieldSpec("number", FieldType.IDENTIFIER, "No"),))
+    page = document("a", "A-1 and B-2 and C-3")
+    result = majority([check(spec, page, {"number": value}) for value in votes])
+    (value,) = result.values
+    assert isinstance(value, FieldValue)
+    assert value.value in votes
+    share = votes.count(value.value) / len(votes)  # type: ignore[arg-type]
+    assert value.confidence == pytest.approx(share, abs=0.001)
+    if share <= 0.5 and value.value is not None:
+        assert value.status is ValueStatus.NEEDS_REVIEW
+    assert share == max(votes.count(other) for other in votes) / len(votes)
+
+
+async def test_a_second_look_confirms_or_doubts_and_never_replaces() -> None:
+    chosen = plan(second_look=SecondLook(model="other", instructions="Look."))
+    first = check(chosen, PAGE, {"number": "A-1", "total": "10.00"})
+    ask = Answers(said("A-1", "99.00"))
+    result = await look_again(chosen, PAGE, first, ask)
+    assert ask.how[0].model == "other"
+    number, total = result.values
+    assert isinstance(number, FieldValue)
+    assert isinstance(total, FieldValue)
+    assert number.status is ValueStatus.GROUNDED
+    assert total.value == "10.00"
+    # The label beside the printed amount overrules the second reading, so nothing is in doubt.
+    assert total.status is ValueStatus.GROUNDED
+    loose = document("a", "Number A-1\n10.00 and 99.00")
+    first = check(chosen, loose, {"number": "A-1", "total": "10.00"})
+    result = await look_again(chosen, loose, first, Answers(said("A-1", "99.00")))
+    total = result.values[1]
+    assert isinstance(total, FieldValue)
+    assert (total.value, total.status) == ("10.00", ValueStatus.NEEDS_REVIEW)
+    assert "99.00" in total.reason
+
+
+def test_sentences_end_where_people_end_them() -> None:
+    text = "Dr. Smith paid 3.50 EUR. See No. 5 for more! 甲方支付租金。乙方同意。 One; Two"
+    ends = ["Dr. Smith paid 3.50 EUR.", "See No. 5 for more!", "甲方支付租金。", "乙方同意。"]
+    assert sentences(text) == [*ends, "One", "Two"]
+
+
+def test_a_sentence_is_supported_by_the_place_that_says_it_and_by_no_other() -> None:
+    blocks = [
+        Block(0, 1, "This agreement is made between Alder Ltd and Birch GmbH."),
+        Block(1, 2, "The monthly rent is 1,250 EUR, due on the third working day."),
+        Block(2, 3, "Notices are to be sent by registered mail."),
+    ]
+    (place,) = support("Rent of 1,250 EUR is due monthly on the third day.", blocks)
+    assert (place.block, place.page) == (1, 2)
+    assert support("The tenant keeps two elephants in the garden.", blocks) == ()
+    prose = FieldValue("s", "The monthly rent is 1,250 EUR. It has elephants.", ValueStatus.JUDGED)
+    page = document("x", "\n".join(block.text for block in blocks))
+    (value,) = grounded_prose(page, DocumentResult((prose,))).values
+    assert isinstance(value, FieldValue)
+    assert [e.block for e in value.evidence] == [1]
+    assert value.reason.startswith("1 of its sentences")
+
+
+def statement(number: int) -> Statement:
+    evidence = Evidence(number, 1, 0, 5, f"fact {number}")
+    return Statement(
+        f"Company number{number} pays amount{number} every month.",
+        (Source(f"/in/{number}", "00", (evidence,)),),
+    )
+
+
+@given(st.data())
+def test_no_level_of_the_tree_invents_a_source(data: st.DataObject) -> None:
+    made = [statement(n) for n in range(data.draw(st.integers(1, 12)))]
+    texts = st.sampled_from([s.text for s in made] + ["Nothing of the kind is true at all."])
+    item = st.fixed_dictionaries({"text": texts, "from": st.lists(st.integers(-2, 15), max_size=4)})
+    answer = data.draw(st.lists(item, max_size=8))
+    result = node_result(json.dumps({"sentences": answer}), made, last=data.draw(st.booleans()))
+    known = {source.path for s in made for source in s.sources}
+    assert result  # a useless answer passes the statements on
+    for found in result:
+        assert {source.path for source in found.sources} <= known
+        assert found.sources
+        assert "Nothing of the kind" not in found.text
+
+
+def test_a_claimed_source_that_does_not_fit_gives_way_to_one_that_does() -> None:
+    made = [statement(1), statement(2)]
+    answer = json.dumps({"sentences": [{"text": made[1].text, "from": [1]}]})
+    # Both statements share words with the sentence, so the claim is believed …
+    assert [s.path for s in node_result(answer, made, last=True)[0].sources] == ["/in/1"]
+    # … unless it shares none.
+    made[0] = Statement("Wholly different matter.", made[0].sources)
+    assert [s.path for s in node_result(answer, made, last=True)[0].sources] == ["/in/2"]
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 60), st.integers(512, 3000))
+def test_the_tree_needs_no_more_nodes_than_were_promised(documents: int, context: int) -> None:
+    chosen = plan(context_tokens=context)
+    level = [statement(n % 50) for n in range(documents * 4)]
+    nodes = 0
+    while len(level) > 0 and documents > 1:
+        parts = groups(level, chosen)
+        nodes += len(parts)
+        if len(parts) == 1:
+            break
+        level = [s for part in parts for s in part[:5]]
+    assert nodes <= most_reducers(chosen, documents)
+
+
+TOOLS = ("calculate", "search_documents", "read_document")
+texts = st.text(max_size=12)
+wild = st.recursive(
+    st.none() | st.booleans() | st.integers() | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=8,
+)
+tasks = st.fixed_dictionaries(
+    {},
+    optional={
+        "id": texts | st.sampled_from(["a", "b", "c"]),
+        "goal": texts,
+        "each_document": st.booleans() | wild,
+        "tools": st.lists(st.sampled_from(TOOLS) | texts, max_size=3),
+        "after": st.lists(st.sampled_from(["a", "b", "c"]), max_size=3),
+        "outputs": st.lists(
+            st.fixed_dictionaries({"name": texts, "type": st.sampled_from(["text", "amount", "x"])})
+            | wild,
+            max_size=3,
+        ),
+    },
+)
+
+
+@given(st.lists(tasks | wild, max_size=6), st.integers(0, 3))
+def test_whatever_a_model_proposes_is_sound_or_refused(made: list[Any], documents: int) -> None:
+    graph, objection = read_plan(json.dumps({"tasks": made}), "goal", TOOLS, documents)
+    if objection:
+        return
+    assert list(problems(graph, TOOLS, documents)) == []
+    ended: set[str] = set()
+    while len(ended) < len(graph.tasks):  # it can be carried out to its last task
+        ready = graph.ready(ended)
+        assert ready
+        ended.update(task.id for task in ready)
+    again = graph_from_yaml(graph_yaml(graph))
+    assert [task.id for task in again.tasks] == [task.id for task in graph.tasks]
+    assert list(problems(again, TOOLS, documents)) == []
+
+
+@pytest.mark.parametrize("documents", [0, 3])
+def test_the_simplest_plan_is_sound(documents: int) -> None:
+    assert list(problems(simple_plan("x", documents, TOOLS), TOOLS, documents)) == []
+
+
+def test_every_fault_of_a_graph_is_named() -> None:
+    task = TaskSpec("a", "x", outputs=(FieldSpec("v", FieldType.TEXT),))
+    for wrong, word in (
+        (TaskGraph(()), "no task"),
+        (TaskGraph((task,) * (MOST_TASKS + 1)), "at most"),
+        (TaskGraph((task, task)), "twice"),
+        (TaskGraph((TaskSpec("A!", "x"),)), "no id"),
+        (TaskGraph((TaskSpec("a", " "),)), "no goal"),
+        (TaskGraph((TaskSpec("a", "x", each_document=True),)), "no outputs"),
+        (TaskGraph((TaskSpec("a", "x", tools=("rm",)),)), "does not exist"),
+        (TaskGraph((TaskSpec("a", "x", after=("b",)), TaskSpec("b", "x"))), "stands before"),
+    ):
+        assert any(word in line for line in problems(wrong, TOOLS, 1)), word
+
+
+@given(st.text(max_size=80) | st.builds(json.dumps, wild))
+def test_whatever_a_worker_says_is_a_choice(text: str) -> None:
+    choice = choice_of(text)
+    assert isinstance(choice.tool, str)
+    assert choice.fingerprint == choice_of(text).fingerprint
+    next_move([])
+
+
+def test_sums_leave_out_what_is_in_doubt_and_say_so() -> None:
+    def finding(name: str, value: Any, status: ValueStatus = ValueStatus.GROUNDED) -> Finding:
+        return Finding("read", name, (FieldValue("total", value, status),))
+
+    findings = [
+        finding("a", "10.10"), finding("b", "0.20"), finding("c", None, ValueStatus.ABSENT),
+        finding("d", "5", ValueStatus.NEEDS_REVIEW), Finding("read", "e", failure="damaged"),
+    ]  # fmt: skip
+    assert aggregate(findings, "total", Operation.SUM).startswith("10.30 (2 values)")
+    assert "c, d" in aggregate(findings, "total", Operation.SUM)
+    assert aggregate(findings, "total", Operation.MAX).startswith("10.10 in a")
+    assert aggregate(findings, "total", Operation.COUNT) == "3"
