@@ -30,6 +30,7 @@ from hivekeep.daemon.views import run_detail, run_progress, run_summary
 from hivekeep.daemon.watches import WatchRegistry
 from hivekeep.daemon.wiring import recipe_action
 from hivekeep.domain.actions import Action, ActionKind
+from hivekeep.domain.budgets import Budget
 from hivekeep.domain.errors import NotFoundError, UsageError
 from hivekeep.domain.fields import Plan
 from hivekeep.domain.runs import InputFile, TriggerKind
@@ -164,6 +165,13 @@ class Service:
         await gate.require(Action(ActionKind.START_RUN, recipe=plan.recipe, count=len(inputs)))
         model_sha256 = await self._allow_model(plan.model)
         draft_sha256 = await self._allow_model(plan.draft_model) if plan.draft_model else ""
+        if plan.second_look and plan.second_look.model:
+            await self._allow_model(plan.second_look.model)
+        rules = gate.policy.current().settings.runs
+        run = plan.limits.run.within(Budget(tokens=rules.max_tokens))
+        plan = replace(plan, limits=replace(plan.limits, run=run))
+        if rules.show_plans != "ask":
+            show_plan = rules.show_plans == "always"
         request = RunRequest(
             plan=plan,
             inputs=tuple(inputs),

@@ -33,7 +33,7 @@ SECTIONS = {
 CHOICES = {
     "deny": "禁止", "ask": "询问", "allow": "允许", "never": "从不", "low": "低", "medium": "中",
     "high": "高", "critical": "严重", "off": "关闭", "private": "不含内容", "full": "完整",
-    "notify": "通知", "install": "安装",
+    "notify": "通知", "install": "安装", "always": "始终",
 }  # fmt: skip
 KEYS = {
     "files.allowed_folders": (
@@ -61,6 +61,10 @@ KEYS = {
         "一次运行最多可以使用多少令牌（提示和回答）。未设置：无限制。",
     ),
     "runs.max_minutes": ("时长上限", "一次运行最长可以持续多少分钟。未设置：无限制。"),
+    "runs.show_plans": (
+        "显示计划",
+        "自由请求的计划是否等待人来确认：始终、除非提出请求的人另有说明、或从不。",
+    ),
     "recipes.allowed": ("允许的配方", "可以使用的配方的名称。未设置：全部。"),
     "recipes.user_recipes": ("用户配方", "是否可以使用不随 Hivekeep 提供的配方。"),
     "recipes.require_signature": ("要求签名", "不随 Hivekeep 提供的配方是否必须签名。"),

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hivekeep.policy.markers import DUTY, GRANT, Allow, Demand, Deny, ItemKind, Lowest
+from hivekeep.policy.markers import DUTY, GRANT, Allow, Demand, Deny, ItemKind, Lowest, Strictest
 from hivekeep.policy.sections.base import Section
 from hivekeep.policy.values import Name, PublicKey, Sha256, Times
 
@@ -36,6 +36,14 @@ class RunRules(Section):
         ge=0,
         le=1_000_000,
         description="The longest that one run may take, in minutes. Not set: no limit.",
+    )
+
+    show_plans: Annotated[
+        Literal["always", "ask", "never"], Strictest(("always", "ask", "never"))
+    ] = Field(
+        default="ask",
+        description="Whether the plan of a free request waits for a person: always, unless who "
+        "asks says otherwise, or never.",
     )
 
 
