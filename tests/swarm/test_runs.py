@@ -21,10 +21,18 @@ from hivekeep.swarm.ports import Limits
 from hivekeep.swarm.progress import estimate, time_left
 from hivekeep.swarm.recording import load_recording, record_run, save_recording
 from hivekeep.swarm.replay import replay
+from hivekeep.swarm.requests import parted, require_within
 from tests.swarm.scripted import World, plan, request
 from tests.swarm.served import GOOD, Served, finish, open_journal, survive
 
 pytestmark = pytest.mark.anyio
+
+
+PROSE = FieldSpec("summary", FieldType.PROSE, "Summary", grounded=False, max_length=600)
+
+
+def summaries() -> Any:
+    return plan(kind=PlanKind.SUMMARIZE, fields=(PROSE,), overview=True, context_tokens=900)
 
 
 @pytest.fixture
@@ -78,6 +86,21 @@ async def test_a_request_over_a_limit_is_refused_before_it_starts(
                 await coordinator.submit(request(tmp_path, ["a"], plan(limits=limits)))
             assert not coordinator.records
     assert not world.done
+
+
+@pytest.mark.parametrize("chosen", [plan(), plan(vote=Vote(5)), summaries()])
+@pytest.mark.parametrize("steps", [30, 50, 4000])
+def test_as_many_documents_as_are_named_fit_and_not_one_more(chosen: Any, steps: int) -> None:
+    limits = Limits(steps=steps)
+    everything = request(Path("/out"), [f"f{n}" for n in range(900)], chosen)
+    most = len(parted(everything, limits)[0].inputs)
+    for count in (most, most + 1):
+        asked = replace(everything, inputs=everything.inputs[:count])
+        if count <= most < 900:
+            require_within(asked, limits)
+        else:
+            with pytest.raises(UsageError, match="documents at a time"):
+                require_within(asked, limits)
 
 
 async def test_recipes_may_want_fewer_agents_alive(tmp_path: Path) -> None:
@@ -178,13 +201,6 @@ async def test_retrying_asks_a_model_again_that_answered_nonsense(tmp_path: Path
             assert record.counts() == {"done": 1}
             assert fold(list(journal.events()))[record.id] == record
     assert world.done["read a"] == 1
-
-
-PROSE = FieldSpec("summary", FieldType.PROSE, "Summary", grounded=False, max_length=600)
-
-
-def summaries() -> Any:
-    return plan(kind=PlanKind.SUMMARIZE, fields=(PROSE,), overview=True, context_tokens=900)
 
 
 def speak(asked: Any) -> str:

@@ -17,9 +17,9 @@ from hivekeep.domain.runs import AgentRole, AgentState, StepKind
 from hivekeep.journal import decode, encode
 from hivekeep.swarm.execution import Execution
 from hivekeep.swarm.patterns.reduce import (
-    PER_NODE,
     PER_OVERVIEW,
     groups,
+    most_out,
     node_messages,
     node_result,
     statements_of,
@@ -91,5 +91,5 @@ async def _level(
     await execution.together(works)
     passed: list[Statement] = []
     for number, part in enumerate(parts):
-        passed += results.get(number, list(part[: PER_OVERVIEW if last else PER_NODE]))
+        passed += results.get(number, list(part[: most_out(len(part), last=last)]))
     return passed

@@ -28,7 +28,7 @@ OUTPUT_TYPES = (
     FieldType.NUMBER, FieldType.INTEGER, FieldType.CURRENCY, FieldType.BOOLEAN, FieldType.PROSE,
 )  # fmt: skip
 _EXAMPLE_REQUEST = "Which rent is the highest, and what do all rents add up to?"
-# Small models follow one example better than any number of rules.
+# Small models follow an example, given as a turn of its own, better than any number of rules.
 _EXAMPLE = json.dumps(
     {
         "tasks": [
@@ -72,13 +72,18 @@ def plan_messages(
             "the tasks in its 'after' and may use tools. Use one to combine, compare or compute.",
             "If something has to be read from documents, begin with a task on each document.",
             f"Tools of workers:\n{tools}",
-            f"Example. Request: {_EXAMPLE_REQUEST}\n{_EXAMPLE}",
         ]
     )
     user = f"Documents ({len(names)}): {listed}{more}\n\nRequest: {goal.strip()}"
+    shown = f"Documents (3): lease.pdf, flat-2.docx, scan.jpg\n\nRequest: {_EXAMPLE_REQUEST}"
     if objection:
         user += f"\n\nYour first plan was refused: {objection} Make a better one."
-    return Message(Role.SYSTEM, system), Message(Role.USER, user)
+    return (
+        Message(Role.SYSTEM, system),
+        Message(Role.USER, shown),
+        Message(Role.ASSISTANT, _EXAMPLE),
+        Message(Role.USER, user),
+    )
 
 
 def plan_schema(specs: Sequence[ToolSpec]) -> dict[str, Any]:
