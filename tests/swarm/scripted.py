@@ -68,7 +68,7 @@ class World:
     on_effect: Callable[[str], None] = lambda _name: None
     answer_delay: float = 0.0
     say: Callable[[GenerateRequest], str | None] = lambda _request: None
-    asked: list[GenerateRequest] = field(default_factory=list)
+    requests: list[GenerateRequest] = field(default_factory=list)
     crash_reader: Counter[str] = field(default_factory=Counter)
 
     async def read(self, path: Path, *, expected_sha256: str = "") -> Document:
@@ -93,7 +93,7 @@ class World:
             self.on_effect(f"generate {request.id}")
             await anyio.sleep(self.answer_delay)
             self.done[f"generate {request.id}"] += 1
-            self.asked.append(request)
+            self.requests.append(request)
             usual = self.answers.get(request.agent[-4:], '{"number":"A-1","total":"10.00"}')
             text = self.say(request) or usual
             if text == "fail":

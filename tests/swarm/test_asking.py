@@ -93,7 +93,7 @@ async def test_a_request_is_planned_and_its_tasks_follow_one_another(tmp_path: P
     assert (total.value, total.status) == ("42.50", ValueStatus.GROUNDED)
     # The worker was told what is missing, and so is whoever reads the result.
     assert "42.50 (2 values)" in worker(record).steps["tool:0"].result["text"]
-    assert any("damaged" in step for step in world.asked[-1].messages[1].content.splitlines())
+    assert any("damaged" in step for step in world.requests[-1].messages[1].content.splitlines())
 
 
 async def test_a_value_from_nowhere_is_for_a_person_to_review(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ async def test_a_useless_plan_gives_way_to_the_simplest_one(tmp_path: Path) -> N
     assert record.state is RunState.FINISHED
     planner = next(a for a in record.agents.values() if a.role is AgentRole.PLANNER)
     assert planner.state is AgentState.FAILED
-    assert sum("plan" in r.id for r in world.asked) == 2  # it was given a second chance
+    assert sum("plan" in r.id for r in world.requests) == 2  # it was given a second chance
 
 
 async def test_an_agent_that_goes_in_a_circle_is_stopped_with_a_reason(tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ async def test_a_rerun_keeps_what_did_not_change(tmp_path: Path) -> None:
             same = await coordinator.submit(replace(first, previous=old.id))
             await served.rest(same)
             assert world.done["read a"] == 1
-            assert len(world.asked) == 2
+            assert len(world.requests) == 2
             # Another recipe asks other questions; another content has to be read.
             changed = replace(
                 first, previous=old.id, plan=plan(instructions="Read well.", recipe_hash="cd" * 32),
@@ -150,7 +150,7 @@ async def test_a_rerun_keeps_what_did_not_change(tmp_path: Path) -> None:
             await served.rest(new)
     assert world.done["read a"] == 1
     assert world.done["read b"] == 2
-    assert len(world.asked) == 4
+    assert len(world.requests) == 4
     assert new.counts() == same.counts() == {"done": 2}
     assert same.usage.prompt == 0
 

@@ -29,7 +29,7 @@ def recall_from(previous: RunRecord, record: RunRecord, journal: Journal) -> Rec
                     known.setdefault(identity, step.result)
 
     def recall(
-        _agent: AgentRecord | None, kind: StepKind, intent: dict[str, Any]
+        _agent: AgentRecord | None, _key: str, kind: StepKind, intent: dict[str, Any]
     ) -> Recalled | None:
         identity = _identity(kind, intent, same_model=same_model)
         result = known.get(identity) if identity else None

@@ -22,9 +22,9 @@ from hivekeep.deliverables import ReportPublisher
 from hivekeep.domain.actions import Action
 from hivekeep.domain.documents import Document
 from hivekeep.domain.errors import BudgetError, EngineError, JournalError, ToolError
-from hivekeep.domain.inference import FinishEvent, FinishReason, GenerateRequest
+from hivekeep.domain.inference import FinishEvent, GenerateRequest
 from hivekeep.domain.provenance import TRUSTED, Provenance
-from hivekeep.domain.runs import RunState, StepKind, Usage
+from hivekeep.domain.runs import RunState, StepKind
 from hivekeep.journal import Event, NewEvent, decode, encode
 from hivekeep.swarm.events import PLAN_WAITS, AgentRecord, Kind, RunRecord, create
 from hivekeep.swarm.execution import Execution, Slots
@@ -32,7 +32,7 @@ from hivekeep.swarm.ports import Limits, Ports, Publisher
 from hivekeep.swarm.quarantine import Quarantine
 from hivekeep.swarm.recording import Recording
 from hivekeep.swarm.reporting import build_report
-from hivekeep.swarm.steps import RunLog
+from hivekeep.swarm.steps import Recalled, RunLog
 from hivekeep.tools import Happened, Registry, Tool, ToolContext, ToolResult, standard_registry
 
 _WIDE = Limits(agents=300, steps=1_000_000, depth=9)
@@ -76,7 +76,10 @@ async def replay(
     """
     old = recording.record()
     script = _Script(recording, old)
-    log = RunLog(create(recording.events[0]), _Memory(recording.blobs), _ignore, lambda: 0.0)
+    log = RunLog(
+        create(recording.events[0]), _Memory(recording.blobs), _ignore, lambda: 0.0,
+        recall=script.recall,
+    )  # fmt: skip
     execution = Execution(
         log, script.ports(publisher or ReportPublisher(UTC)), _WIDE, Slots(_WIDE.agents),
         Quarantine(_Memory({})), _recorded_tools(tools or standard_registry(), script),
@@ -154,22 +157,28 @@ class _Script:
                 raise _as_recorded(agent)
         raise JournalError(f"The recording holds no '{path.name}' ({expected_sha256[:12]}).")
 
-    async def complete(self, request: GenerateRequest) -> FinishEvent:
-        """Completer."""
-        agent, _, key = request.id.rpartition("/")
-        payload = self.done(request.agent, key if agent else request.id)
-        self._compare(request, key)
-        result = payload["result"]
-        usage = decode(Usage, payload["usage"]) if payload.get("usage") else Usage()
-        return FinishEvent(request.id, result["text"], FinishReason(result["reason"]), usage, 0.0)
-
-    def _compare(self, request: GenerateRequest, key: str) -> None:
-        owner = self.old.agents.get(request.agent)
+    def recall(
+        self, agent: AgentRecord | None, key: str, kind: StepKind, intent: dict[str, Any]
+    ) -> Recalled | None:
+        """The recorded answer of a model, with how sure it was."""
+        name = agent.id if agent else ""
+        payload = self._done.get((name, key))
+        if kind is not StepKind.GENERATE or payload is None:
+            return None
+        owner = self.old.agents.get(name)
         step = (owner.steps if owner else self.old.steps).get(key)
-        prompt = json.dumps([encode(message) for message in request.messages])
-        digest = hashlib.sha256(prompt.encode()).hexdigest()
-        if step and (step.intent or {}).get("prompt_sha256") != digest:
-            self.changed.add(request.id)
+        recorded = (step.intent if step else None) or {}
+        if recorded.get("prompt_sha256") != intent["prompt_sha256"]:
+            self.changed.add(f"{name}/{key}")
+        return Recalled(self.old.id, payload["result"])
+
+    async def complete(self, request: GenerateRequest) -> FinishEvent:
+        """Completer: only asked for what the recording has no answer to.
+
+        :raises HivekeepError: how the agent ended then, or that the answer is missing.
+        """
+        self.done(request.agent, request.id.rpartition("/")[2])
+        raise EngineError(f"The recording knows no answer to {request.id}.")
 
     async def require(self, action: Action, *, run: str, agent: str) -> str:
         """Gate: what policy decided then shows in what was recorded."""

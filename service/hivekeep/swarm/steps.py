@@ -50,8 +50,8 @@ class Effect:
     confirmed: Callable[[dict[str, Any]], dict[str, Any]]
 
 
-Recall = Callable[[AgentRecord | None, StepKind, dict[str, Any]], "Recalled | None"]
-"""Finds the result of a step that an earlier run has done in the same way."""
+Recall = Callable[[AgentRecord | None, str, StepKind, dict[str, Any]], "Recalled | None"]
+"""Finds the result of an agent's step (its key, kind and intent) that was done before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,7 @@ class RunLog:
         if kind is not StepKind.DELIVER:
             # What was achieved is delivered in any case.
             self._require_budget(owner)
-        if self._recall and (found := self._recall(owner, kind, intent)):
+        if self._recall and (found := self._recall(owner, key, kind, intent)):
             payload = {**where, "intent": intent, "result": found.result, "from": found.run}
             await self.emit(Kind.STEP_DONE, payload, agent=agent)
             return found.result
