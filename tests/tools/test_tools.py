@@ -97,7 +97,9 @@ async def test_reading_hands_back_untrusted_text_with_its_places(tmp_path: Path)
 async def test_searching_finds_the_passage_and_names_only_its_document(tmp_path: Path) -> None:
     result = await call("search_documents", {"query": "rent month"}, context(tmp_path))
     assert result.data["found"] == [{"file": "a.txt", "block": 0, "page": 1}]
-    assert [origin.name for origin in result.provenance.origins] == ["a.txt"]
+    seen = {origin.name for origin in result.provenance.origins}
+    assert "a.txt" in seen
+    assert "b.txt" not in seen
     nothing = await call("search_documents", {"query": "zebra"}, context(tmp_path))
     assert nothing.text == "(nothing found)"
 
