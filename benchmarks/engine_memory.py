@@ -1,6 +1,6 @@
 """Memory of the engine with 1, 16 and 300 live agents: what waits must not cost.
 
-Each agent has a prompt of about 400 tokens.  The worker's resident memory is sampled while all are
+Each agent has a prompt of about 100 words.  The worker's resident memory is sampled while all are
 alive; the same number of slots is open in all three cases.
 """
 
@@ -29,7 +29,7 @@ async def peak(model: str, agents: int) -> tuple[int, int]:
                     await anyio.sleep(0.1)
 
             tasks.start_soon(sample)
-            requests = [ask(n, model, 400, 4) for n in range(agents)]
+            requests = [ask(n, model, 100, 4) for n in range(agents)]
             ended = [e async for e in local.generate(requests) if isinstance(e, FinishEvent)]
             assert len(ended) == agents
             tasks.cancel_scope.cancel()

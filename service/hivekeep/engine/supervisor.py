@@ -32,6 +32,10 @@ from hivekeep.engine.streaming import Listener, tell
 from hivekeep.engine.vitals import Vitals
 from hivekeep.engine.worker.wire import Beat, Cancel, Fatal, Outgrown, Ready, WorkerMessage
 
+# A worker that seems hung is looked at again after so many seconds.
+_SECOND_LOOK = 0.5
+# Waking up later than this means that the machine stood still: overloaded, or suspended.
+_LATE = 2.0
 # A grown context is a multiple of this many tokens.
 _STEP = 1024
 
@@ -236,15 +240,24 @@ class Supervisor:
     async def _watch(self, begun: float) -> None:
         """Hand requests over, and end a worker that hangs, is outgrown or has nothing to do."""
         assert self.process is not None
+        assert self._vitals is not None
         while True:
             now = time.monotonic()
             self._verdict = self._diagnose(now, begun)
+            if self._verdict:
+                # What it said may lie unread: this process may have been starved itself.
+                await anyio.sleep(_SECOND_LOOK)
+                self._verdict = self._diagnose(time.monotonic(), begun)
             self._ends_well = not self._verdict and self._may_end(now)
             if self._verdict or self._ends_well:
                 self.process.kill()
                 return
-            with anyio.move_on_after(self._next_look(now, begun)) as timeout:
+            wait = self._next_look(now, begun)
+            with anyio.move_on_after(wait) as timeout:
                 await self._wake.wait()
+            if time.monotonic() - now - wait > _LATE:
+                # Whoever looks this late cannot tell who was silent: the worker or the machine.
+                self._vitals.begin(time.monotonic())
             if not timeout.cancelled_caught:
                 self._wake = anyio.Event()
             if self.state is EngineState.READY and not self._outgrown():
