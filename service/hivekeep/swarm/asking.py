@@ -19,7 +19,7 @@ from hivekeep.domain.actions import Label
 from hivekeep.domain.errors import EngineError, HivekeepError, ToolError, UsageError
 from hivekeep.domain.fields import FieldSpec, FieldType, Plan
 from hivekeep.domain.grants import Grant
-from hivekeep.domain.provenance import Origin, OriginKind, Provenance, of
+from hivekeep.domain.provenance import TRUSTED, Origin, OriginKind, Provenance, of
 from hivekeep.domain.runs import AgentRole
 from hivekeep.domain.tasks import TaskGraph, TaskSpec
 from hivekeep.domain.values import DocumentResult
@@ -157,14 +157,23 @@ class Asking:
         return Agent(agent, execution.log, execution.ports, execution.quarantine, plan)
 
     def _worker(
-        self, agent: AgentRecord, task: TaskSpec, findings: Sequence[Finding], grant: Grant
+        self,
+        agent: AgentRecord,
+        task: TaskSpec,
+        findings: Sequence[Finding],
+        grant: Grant,
+        asked_by: Provenance = TRUSTED,
     ) -> Worker:
         execution = self._execution
         tools = self._tools.with_tools(Aggregate(findings), Delegate(self._run_errand))
-        seen = of(Origin(Label.UNTRUSTED, OriginKind.AGENT, "results of earlier tasks"))
-        given = Assignment(
-            task, grant, tools, findings_text(findings), seen if findings else Provenance()
-        )
+        seen = asked_by
+        if findings:
+            seen = seen.join(of(Origin(Label.UNTRUSTED, OriginKind.AGENT, "earlier results")))
+        if self._request.inputs and not self._request.show_plan:
+            # Whoever made the plan had seen names that senders chose, and nobody looked at it.
+            names = Origin(Label.UNTRUSTED, OriginKind.FILE_NAME, "names of the documents")
+            seen = seen.join(of(names))
+        given = Assignment(task, grant, tools, findings_text(findings), seen)
         return Worker(agent, execution.log, execution.ports, self._library, given)
 
     def _grant(self, task: TaskSpec) -> Grant:
@@ -217,7 +226,7 @@ class Asking:
             else:
                 # A grant can only shrink on its way down.
                 grant = errand.grant.attenuate(errand.grant)
-                worker = self._worker(agent, task, [], grant)
+                worker = self._worker(agent, task, [], grant, errand.provenance)
                 works.append((agent, partial(execution.guarded, agent, worker.run)))
         async with execution.waiting(parent.id):
             await execution.together(works)

@@ -16,7 +16,7 @@ from pydantic import Field
 from hivekeep.domain.actions import Label
 from hivekeep.domain.errors import ToolError
 from hivekeep.domain.grants import Grant
-from hivekeep.domain.provenance import Origin, OriginKind, of
+from hivekeep.domain.provenance import TRUSTED, Origin, OriginKind, Provenance, of
 from hivekeep.swarm.patterns.aggregate import Finding, findings_text
 from hivekeep.tools import EffectClass, Happened, ToolContext, ToolResult, ToolSpec
 from hivekeep.tools.documents import FileName
@@ -35,7 +35,10 @@ class DelegateArguments(Arguments):
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """What one agent asks others to do; ``key`` names the step that asked."""
+    """What one agent asks others to do; ``key`` names the step that asked.
+
+    ``provenance`` is what the asking agent has seen, any of which may have chosen the errand.
+    """
 
     agent: str
     key: str
@@ -43,6 +46,7 @@ class Errand:
     goal: str
     files: tuple[str, ...]
     outputs: tuple[str, ...]
+    provenance: Provenance = TRUSTED
 
 
 Run = Callable[[Errand], Awaitable[list[Finding]]]
@@ -80,6 +84,7 @@ class Delegate:
             goal=prepared["goal"],
             files=tuple(prepared["files"]),
             outputs=tuple(prepared["outputs"]),
+            provenance=context.provenance,
         )
         findings = await self._run(errand)
         text = findings_text(findings)
