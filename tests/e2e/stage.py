@@ -50,7 +50,7 @@ class Stage:
         os.close(read_end)
         os.write(write_end, PASSPHRASE.encode())
         os.close(write_end)
-        wait_for(self._answers, 60, "the daemon does not answer")
+        wait_for(self._answers, 180, "the daemon does not answer")
 
     def kill(self) -> None:
         """End it without warning."""
