@@ -21,9 +21,9 @@ import anyio
 
 from benchmarks.setup import corpus, report, swarm
 from hivekeep.domain.fields import FieldType, Plan
-from hivekeep.domain.values import FieldValue, ValueStatus
+from hivekeep.domain.values import DocumentResult, FieldValue, ValueStatus
 from hivekeep.recipes import builtin_recipes
-from hivekeep.swarm.events import RunRecord
+from hivekeep.swarm.verification import check
 from hivekeep.swarm.verification.amounts import find_amounts
 from hivekeep.swarm.verification.dates import find_dates
 
@@ -69,16 +69,17 @@ def scalars_only(plan: Plan) -> Plan:
     return replace(plan, fields=tuple(s for s in plan.fields if s.type is not FieldType.ROWS))
 
 
-def judge(chosen: Set, record: RunRecord, truths: dict[str, Any]) -> list[dict[str, Any]]:
-    """One row for each true value."""
+def judge(
+    chosen: Set, results: dict[str, DocumentResult | None], truths: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """One row for each true value; ``results`` by file name."""
     rows = []
-    for agent in record.agents.values():
-        name = Path(agent.input.path).name
+    for name, result in results.items():
         for field, own in chosen.fields.items():
             true = truths[name].get(field)
             if true in (None, ""):
                 continue
-            value = agent.result.get(own) if agent.result else None
+            value = result.get(own) if result else None
             got = value.value if isinstance(value, FieldValue) else None
             status = value.status.value if value else "failed"
             stated = isinstance(value, FieldValue) and value.status in STATED
@@ -112,8 +113,15 @@ async def measure(options: argparse.Namespace, folder: Path) -> list[dict[str, A
             plan = scalars_only(builtin_recipes()[chosen.recipe].compile())
             if options.model:
                 plan = replace(plan, model=options.model)
-            record = await running.run(plan, files)
-            rows += judge(chosen, record, truths)
+            if options.labels_only:
+                results: dict[str, DocumentResult | None] = {
+                    file.name: check(plan, await running.readers.read(file), {}) for file in files
+                }
+            else:
+                record = await running.run(plan, files)
+                agents = record.agents.values()
+                results = {Path(agent.input.path).name: agent.result for agent in agents}
+            rows += judge(chosen, results, truths)
     return rows
 
 
@@ -124,6 +132,7 @@ def main() -> None:
     parser.add_argument("--step", type=int, default=1, help="every n-th file only")
     parser.add_argument("--only", choices=[chosen.folder for chosen in SETS])
     parser.add_argument("--model", default="", help="another model than the recipes'")
+    parser.add_argument("--labels-only", action="store_true", help="without any model")
     parser.add_argument("--details", type=Path, help="write one JSON line for each value here")
     parser.add_argument("--keep", help="keep the journal in this folder")
     options = parser.parse_args()

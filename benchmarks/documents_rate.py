@@ -14,6 +14,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -22,18 +23,23 @@ from typing import Any
 
 import anyio
 import httpx
+import llama_cpp
 from tools.build_llama_tools import tool
 
 from benchmarks.accuracy import SETS, STATED, is_right, truths_of
 from benchmarks.setup import Swarm, corpus, report, swarm
 from hivekeep.daemon.profile import Profile
+from hivekeep.documents import ReaderPool
+from hivekeep.domain.documents import ReadLimits
 from hivekeep.domain.fields import Plan
 from hivekeep.domain.values import FieldValue
 from hivekeep.engine.answer_cache import AnswerCache, CachedCompleter
 from hivekeep.engine.store import ModelStore
 from hivekeep.journal.database import KEY_BYTES
 from hivekeep.recipes import builtin_recipes
+from hivekeep.swarm.prompting import extraction_messages, request_groups
 from hivekeep.swarm.prompting.rendering import render
+from hivekeep.swarm.verification import Context, check, open_fields
 from hivekeep.swarm.verification.amounts import canonical, parse_amount
 from hivekeep.swarm.verification.dates import parse_date
 
@@ -187,6 +193,13 @@ async def run_group(
     side.tokens[1] += usage.completion
 
 
+def say(name: str, side: Side) -> None:
+    """Show how far one side has come."""
+    print(
+        f"  {side.documents:3} {name:36} {side.rate:6.2f}/min {side.right}/{side.asked}", flush=True
+    )
+
+
 def variants(plan: Plan, draft: bool) -> dict[str, Plan]:
     """Our road with its savings added one after another."""
     bare = replace(plan, labels_first=False, first_look_tokens=plan.context_tokens, draft_model="")
@@ -241,13 +254,47 @@ async def measure(options: argparse.Namespace) -> dict[str, Side]:
             for name, way in ways.items():
                 keep["answers"] = name in (OURS, AGAIN)
                 await run_group(running, way, files, true, sides[name])
+                say(name, sides[name])
             for slots, client in servers.items():
                 key = f"llama-server, {slots} slot{'s' if slots > 1 else ''}"
                 await serve_group(client, slots, texts, true, sides[key])
-            for name, side in sides.items():
-                print(f"{side.documents:3} {name:36} {side.rate:6.2f}/min {side.right}/{side.asked}"
-                      f" tokens {side.tokens}", flush=True)  # fmt: skip
+                say(key, sides[key])
     return sides
+
+
+async def count_prompts(options: argparse.Namespace) -> None:
+    """Print the prompt tokens of the first questions of each side; nothing is computed."""
+    place = corpus() / SETS[0].folder
+    names = sorted(truths_of(place))[options.offset :: options.step][: options.count]
+    recipe = builtin_recipes()["invoices"].compile()
+    plan = replace(recipe, fields=tuple(s for s in recipe.fields if s.name in FIELDS.values()))
+    plan = replace(plan, sums=(), orders=())
+    path = ModelStore(Profile.models()).resolve(plan.model)
+    vocabulary = llama_cpp.Llama(str(path), vocab_only=True, verbose=False)
+    totals: Counter[str] = Counter()
+    unasked = 0
+    async with ReaderPool(ReadLimits(), workers=1) as readers:
+        for name in names:
+            document = await readers.read(place / name)
+            texts = {"llama-server": _SYSTEM + _QUESTION.format(text=render(document.blocks))}
+            for way, chosen in variants(plan, draft=False).items():
+                context = Context(chosen, document)
+                asked = None
+                if way == AGAIN:
+                    continue
+                if chosen.labels_first:
+                    asked = open_fields(context, check(chosen, document, {}, context=context))
+                    unasked += not asked
+                # The system message is the same for all documents and computed once.
+                texts[way] = "".join(
+                    extraction_messages(chosen, document, fields=group)[1].content
+                    for group in request_groups(chosen, asked)
+                )
+            for way, text in texts.items():
+                totals[way] += len(vocabulary.tokenize(text.encode(), add_bos=False))
+    for way, total in totals.items():
+        print(f"{way:40} {total / len(names):8.0f} prompt tokens an invoice")
+    print(f"{unasked} of {len(names)} invoices need no model")
 
 
 def main() -> None:
@@ -259,7 +306,11 @@ def main() -> None:
     parser.add_argument("--group", type=int, default=8, help="how many a turn")
     parser.add_argument("--draft", action="store_true", help="also with the 0.5B model's drafts")
     parser.add_argument("--brief", action="store_true", help="without the breakdown")
+    parser.add_argument("--prompts", action="store_true", help="only count prompt tokens")
     options = parser.parse_args()
+    if options.prompts:
+        anyio.run(count_prompts, options)
+        return
     sides = anyio.run(measure, options)
     ours = sides[OURS]
     servers = [side for name, side in sides.items() if name.startswith("llama-server")]

@@ -276,7 +276,8 @@ class _Daemon:
         return Enforcement(self._gate.policy, coordinator, self._changes, use_of, resolved)
 
     def _model_sha256(self, model: str) -> str:
-        return self._store.entry(model).sha256
+        """Empty for a remote model: what answers there may change, so nothing of it is kept."""
+        return "" if model in self._remote.models else self._store.entry(model).sha256
 
     def _may_keep_answers(self) -> bool:
         return self._gate.policy.current().settings.models.keep_answers
