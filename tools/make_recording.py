@@ -89,7 +89,8 @@ async def make() -> Recording:
             ) as journal:
                 ports = Ports(
                     reader=stand, engine=stand, gate=stand, publisher=ReportPublisher(UTC),
-                    mover=cast(Any, None), observe=observe, monotonic=lambda: 0.0, new_id=lambda: "260101-000000-reco",
+                    mover=cast(Any, None), observe=observe, monotonic=lambda: 0.0,
+                    new_id=lambda: "260101-000000-reco",
                     program_version="0.1.0",
                 )  # fmt: skip
                 coordinator = Coordinator(journal, ports, Limits())
