@@ -18,6 +18,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 
 from hivekeep.domain.errors import PolicyInvalidError, UsageError
@@ -114,6 +115,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=60, help="for each target")
     options = parser.parse_args()
+    if find_spec("atheris") is None:
+        raise SystemExit("Atheris is not installed: run 'make bench-env' first.")
     tried, failed = {}, []
     for name in TARGETS:
         done = subprocess.run(
