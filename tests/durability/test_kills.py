@@ -11,6 +11,7 @@ import resource
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from benchmarks.kill_recovery import disturbed, undisturbed
@@ -23,6 +24,8 @@ from benchmarks.killing import (
     traces,
 )
 
+from hivekeep.daemon.mover import InputMover
+from hivekeep.documents import file_sha256
 from hivekeep.domain.errors import HivekeepError
 from hivekeep.domain.fields import FileActionKind
 from hivekeep.journal import Journal, NewEvent, journal_key
@@ -101,3 +104,28 @@ def finished_within(stage: Stage, limit: int | None) -> bool:
     code = os.waitstatus_to_exitcode(status)
     assert code in (0, 3)
     return code == 0
+
+
+def test_a_kill_while_the_source_is_removed_leaves_nothing_behind(tmp_path: Path) -> None:
+    source, target = tmp_path / "a.txt", tmp_path / "archive" / "a.txt"
+    source.write_text("content")
+    target.parent.mkdir()
+    mover = InputMover()
+    prepared = mover.prepare("move", source, target, file_sha256(source)[0])
+
+    def work() -> None:
+        real = os.unlink
+
+        def unlink(name: Any, **more: Any) -> None:
+            if str(name).endswith(".hivekeep-aside"):
+                os.kill(os.getpid(), signal.SIGKILL)
+            real(name, **more)
+
+        os.unlink = unlink  # type: ignore[assignment]
+        mover.perform(prepared)
+
+    _, status = os.waitpid(in_child(work), 0)
+    assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL
+    assert mover.perform(prepared) == target
+    assert [path.name for path in tmp_path.iterdir()] == ["archive"]
+    assert [path.name for path in target.parent.iterdir()] == ["a.txt"]

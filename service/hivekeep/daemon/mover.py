@@ -109,6 +109,11 @@ def _remove(source: Path, sha256: str) -> None:
     try:
         reading = open_file(str(source))
     except FileNotFoundError:
+        # A kill in the middle of removing it leaves it under another name.
+        with Folder.open(str(source.parent)) as folder:
+            for left in folder.left_aside(source.name):
+                if _sha256(folder.open_file(left)) == sha256:
+                    folder.remove(left)
         return
     identity = Identity.of(os.fstat(reading))
     if _sha256(reading) == sha256:

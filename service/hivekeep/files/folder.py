@@ -8,6 +8,7 @@ read and write, and no name of ours is followed if it is a link.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import secrets
 import stat
@@ -35,6 +36,13 @@ class Identity:
     def of(cls, found: os.stat_result) -> Self:
         """The identity in a ``stat`` result."""
         return cls(found.st_dev, found.st_ino)
+
+
+_ASIDE = ".hivekeep-aside"
+
+
+def _aside_prefix(name: str) -> str:
+    return f".{hashlib.sha256(os.fsencode(name)).hexdigest()[:12]}-"
 
 
 class Folder:
@@ -141,7 +149,7 @@ class Folder:
 
         :raises MovedError: if it was; it is left as it was found.
         """
-        aside = f".{secrets.token_hex(8)}.hivekeep-aside"
+        aside = f"{_aside_prefix(name)}{secrets.token_hex(8)}{_ASIDE}"
         where = {"src_dir_fd": self._descriptor, "dst_dir_fd": self._descriptor}
         os.rename(name, aside, **where)  # noqa: PTH104 - pathlib knows no descriptors
         if self.identity(aside) == wanted:
@@ -154,6 +162,15 @@ class Folder:
         except FileExistsError:
             pass
         raise MovedError(errno.ESTALE, "the file was replaced by another one", name)
+
+    def left_aside(self, name: str) -> list[str]:
+        """What ``remove_exactly`` had taken aside of ``name`` when the process was killed."""
+        prefix = _aside_prefix(name)
+        return sorted(
+            each
+            for each in os.listdir(self._descriptor)  # noqa: PTH208 - by descriptor
+            if each.startswith(prefix) and each.endswith(_ASIDE)
+        )
 
     def sync(self) -> None:
         """Make the names in it durable, where the file system can."""
