@@ -241,7 +241,7 @@ async def stage(folder: Path, reply: str = "") -> AsyncIterator[Stage]:
     ]
     registry = standard_registry().with_tools(RunCode(), *tools)
     # Every tool there is, so that no missing right stands in the way of an attack.
-    model = Obedient(payloads(secret), tuple(registry))
+    model = Obedient(payloads(secret), (*registry, "delegate"))
     # Everything that the owner could allow is allowed, but nothing for untrusted data.
     user = folder / "policy.json"
     user.write_text(json.dumps({
