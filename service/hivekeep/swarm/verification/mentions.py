@@ -49,6 +49,7 @@ _EXCLUDING = re.compile(
     r"(?:\b(?:excl\w*|exkl\w*|ex|before|without|ohne|hors|sans|sin)\b|不含)[.\s(]*(?:of |de )?$",
     re.IGNORECASE,
 )
+_PRICE = re.compile(r"\d+\.\d\d")
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _OF = re.compile(r"\b(?:vom|von|dated|date|of|du|del|della|van|dd\.?|le)\s*:?\s*$", re.IGNORECASE)
 _NUMBERED = re.compile(r"(?:\bnr\b|\bno\b|\bnumber\b|\bnummer\b|n[°º]|№|#)", re.IGNORECASE)
@@ -334,7 +335,11 @@ class Context:
                     continue
                 start = end - len(text)
                 label = self._label(line, start)
-                if _YEAR.fullmatch(text) or line.text[:start].endswith("("):
+                if (
+                    _YEAR.fullmatch(text)
+                    or _PRICE.fullmatch(text)
+                    or line.text[:start].endswith("(")
+                ):
                     label = label.weaker()
                 elif label.strength == SAME_LINE and _NUMBER_WORD.search(line.text[:start]):
                     label = replace(label, strength=NUMBERED)
@@ -388,7 +393,9 @@ class Context:
         if before:
             label = _effective(line.text, before)
             gap = start - before[-1].end
-            return _association(label, SAME_LINE if gap <= _NEAR else LOOSE)
+            # A label begins its line; deep inside a sentence the same word labels nothing.
+            begins = sum(char.isalpha() for char in line.text[: label.start]) <= _NEAR
+            return _association(label, SAME_LINE if gap <= _NEAR and begins else LOOSE)
         crossed = 0
         for cell, _ in zip(self.layout.left_of(line), range(_MOST_CELLS), strict=False):
             labels = self._vocabulary.labels(cell.text)

@@ -139,9 +139,10 @@ class Parties:
         rest = after.lstrip(" :.-\t")
         if rest and ":" in after[: len(after) - len(rest)]:
             start = len(line.text) - len(rest)
-            if self.could_be(rest):
-                span = Span(line.index, start, len(line.text.rstrip()))
-                yield NameMention(rest.strip(), (span,), owners, IN_LINE)
+            name = _without_address(rest.rstrip())
+            if self.could_be(name):
+                span = Span(line.index, start, start + len(name))
+                yield NameMention(name, (span,), owners, IN_LINE)
             return
         letters = sum(char.isalpha() for char in line.text)
         covered = sum(c.isalpha() for label in labels for c in line.text[label.start : label.end])
@@ -234,6 +235,15 @@ class Parties:
         if line.box is None:
             return [other for other in self._layout.lines if other.row == line.row]
         return self._layout.by_page[line.page]
+
+
+def _without_address(text: str) -> str:
+    """A company's name to the end of its legal form, if an address follows on the same line."""
+    for form in _LEGAL_FORM.finditer(text):
+        rest = text[form.end() :]
+        if any(char.isdigit() for char in rest) and not has_legal_form(rest):
+            return text[: form.end()]
+    return text
 
 
 def _is_tight(one: Line, two: Line) -> bool:
