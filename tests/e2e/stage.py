@@ -40,8 +40,8 @@ class Stage:
         self.profile.create()
         read_end, write_end = os.pipe()
         command = [
-            *self._launcher, sys.executable, "-m", "hivekeep.cli.main", "--profile",
-            str(self.profile.root), "daemon", "run", "--passphrase-fd", str(read_end),
+            *self._launcher, sys.executable, "-m", "hivekeep.daemon", "--profile",
+            str(self.profile.root), "--passphrase-fd", str(read_end),
         ]  # fmt: skip
         with (self.profile.logs / "daemon.log").open("ab") as log:
             self._process = subprocess.Popen(
