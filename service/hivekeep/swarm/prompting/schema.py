@@ -1,7 +1,8 @@
 """The JSON Schema that constrains a model's answer for a plan.
 
 Responsible for the shape of answers only; values are judged by ``swarm.verification``.
-Invariant: every field may be null, and every string and list is bounded.
+Invariant: every field may be null (in a required table: every cell), and every string and list is
+bounded.
 """
 
 from __future__ import annotations
@@ -60,16 +61,16 @@ def _field(spec: FieldSpec) -> dict[str, Any]:
         case FieldType.CHOICE:
             return {"enum": [*spec.choices, None]}
         case FieldType.ROWS:
-            return {
-                "anyOf": [
-                    {
-                        "type": "array",
-                        "items": _object(list(spec.columns)),
-                        "maxItems": spec.max_rows,
-                    },
-                    {"type": "null"},
-                ]
+            rows: dict[str, Any] = {
+                "type": "array",
+                "items": _object(list(spec.columns)),
+                "maxItems": spec.max_rows,
             }
+            if spec.required:
+                # A small model says null, or an empty list, to be rid of a table. Where one is
+                # required it has to look at a first row, whose cells may still be null.
+                return {**rows, "minItems": 1}
+            return {"anyOf": [rows, {"type": "null"}]}
         case _:
             limit = min(spec.max_length, _MAX_LENGTH.get(spec.type, spec.max_length))
             return {"anyOf": [{"type": "string", "maxLength": limit}, {"type": "null"}]}

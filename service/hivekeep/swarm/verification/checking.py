@@ -185,7 +185,9 @@ def _objection(context: Context, spec: FieldSpec, found: Found) -> str:
         for value, score in context.candidates(spec).items()
         if score >= max(clear(spec), best + LOOSE) and value != found.value
     ]
-    other = next((label.other for label in labels if label.other), "")
+    # A well-known label of the very thing that is asked for is no objection to it.
+    own = {spec.name.replace("_", " "), spec.title.lower()}
+    other = next((label.other for label in labels if label.other and label.other not in own), "")
     if spec.type in (FieldType.NAME, FieldType.TEXT) and other not in _OTHER_PARTIES:
         return ""
     if best < 0 and other and all(label.score(spec.name) < 0 for label in labels):
