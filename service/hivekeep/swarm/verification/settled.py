@@ -17,7 +17,7 @@ from hivekeep.swarm.verification.mentions import Context
 from hivekeep.swarm.verification.relations import in_broken_sums
 
 _SURE = (ValueStatus.GROUNDED, ValueStatus.DERIVED)
-# Measured: see benchmarks/RESULTS.md, documents_rate.
+# Chosen, not measured: no built-in recipe names a draft model yet.
 _CONVINCING = 0.9
 
 
