@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def corpus() -> Path:
     """The shared evaluation corpus, beside the checkout or at ``$HIVEKEEP_SHARED``."""
-    return Path(os.environ.get("HIVEKEEP_SHARED", ROOT.parent / "shared")) / "corpus"
+    return Path(os.environ.get("HIVEKEEP_SHARED", ROOT.parent / "shared")).resolve() / "corpus"
 
 
 def report(

@@ -25,7 +25,8 @@ def samples() -> Path:
 @pytest.fixture(scope="session")
 def corpus() -> Path:
     """The shared evaluation corpus, which is not part of the project."""
-    folder = Path(os.environ.get("HIVEKEEP_SHARED", ROOT.parent / "shared")) / "corpus"
+    # Resolved, as the swarm resolves a path before it has it read.
+    folder = Path(os.environ.get("HIVEKEEP_SHARED", ROOT.parent / "shared")).resolve() / "corpus"
     if not folder.is_dir():
         pytest.skip("the shared corpus is not on this machine")
     return folder
