@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,16 +68,6 @@ def make_reader(portal: BlockingPortal) -> Iterator[MakeReader]:
     yield make
     for pool in pools:
         portal.call(pool.aclose)
-
-
-@pytest.fixture(scope="session")
-def corpus() -> Path:
-    """The shared evaluation corpus, if this machine has it."""
-    root = Path(os.environ.get("HIVEKEEP_SHARED", Path(__file__).resolve().parents[3] / "shared"))
-    folder = root / "corpus"
-    if not folder.is_dir():
-        pytest.skip("no shared corpus")
-    return folder
 
 
 def texts(document: Document) -> list[str]:
