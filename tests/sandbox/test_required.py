@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ class Log:
     def __init__(self) -> None:
         self.events: list[Any] = []
 
-    def append(self, event: Any) -> None:
-        self.events.append(event)
+    def append_many(self, events: Sequence[Any]) -> int:
+        self.events.extend(events)
+        return len(self.events)
 
 
 def gate(folder: Path, required: list[str]) -> tuple[PolicyGate, Log]:

@@ -74,10 +74,11 @@ def enter(room: Room) -> None:
     system.call("syscall", ctypes.c_long(_PIVOT_ROOT), _BASE.encode(), old.encode())
     os.chdir("/")
     system.mount("tmpfs", "/new", "tmpfs", system.MS_NOSUID | system.MS_NODEV, "size=1m,mode=755")
+    # Its own folders first: an installation may itself lie below /tmp and has to stay visible.
+    _own_folders(room)
     for path in _outermost(room.read):
         _show(path)
     _show_devices()
-    _own_folders(room)
     os.chdir("/new")
     system.call("syscall", ctypes.c_long(_PIVOT_ROOT), b".", b".")
     system.call("umount2", b".", system.MNT_DETACH)
