@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from babel.dates import format_date
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hivekeep.domain.documents import Block, Box, Document
@@ -233,6 +233,7 @@ def test_amounts_are_read_as_every_country_prints_them(
 
 
 @given(st.text(max_size=60), st.text(max_size=60), st.text(min_size=1, max_size=20))
+@example("", "¼", "1")
 @settings(max_examples=200, deadline=None)
 def test_found_spans_are_where_the_words_are(before: str, after: str, words: str) -> None:
     text = f"{before} {words} {after}"
@@ -295,3 +296,19 @@ def test_dates_before_and_after_a_leap_day_stay_apart() -> None:
     assert not find_dates("30.02.2024")
     (found,) = find_dates("29.02.2024")
     assert found.days == {date(2024, 2, 28) + timedelta(days=1)}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Muster KG Am Kai 7 24103 Kiel", "info@acme.example", "Acme SARL - 12 rue X - 84340 Ville"],
+)
+def test_a_name_with_an_address_behind_it_is_doubted(name: str) -> None:
+    seller = value(judge(f"{name}\n{TEXT}", {"seller": name}), "seller")
+    # Either it is marked, or what stands before the address is taken.
+    assert seller.status is REVIEW or (seller.value == "Acme SARL")
+
+
+@pytest.mark.parametrize("name", ["Firma 2000 GmbH", "Agentur 1848 AG", "84 Lumber Company"])
+def test_a_name_with_a_number_in_it_is_a_name(name: str) -> None:
+    result = judge(f"{name}\n{TEXT}", {"seller": name})
+    assert value(result, "seller").status is GROUNDED

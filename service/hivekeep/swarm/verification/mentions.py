@@ -64,6 +64,8 @@ _NUMBERS = frozenset({
 _DAYS = frozenset({"delivery date", "order date", "due date", "other date", "earlier invoice"})
 _SUMS = frozenset({"net", "tax", "paid"})
 _POST_CODE = re.compile(r"(?:[A-Z]{1,3}[- ])?\d{4,6}\s+\w")
+# Five digits and a word after a name: "Muster KG Am Kai 7 24103 Kiel".
+_TOWN = re.compile(r"(?<![\d./-])\d{5} +[^\W\d_]{3,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,8 +377,10 @@ class Context:
         other = next((label.other for label in labels if label.other in _NUMBERS), "")
         if other and any(char.isdigit() for char in text):
             return f"it is a {other}"
-        if _POST_CODE.match(text) or sum(char.isdigit() for char in text) > letters:
+        if "@" in text or _POST_CODE.match(text) or sum(c.isdigit() for c in text) > letters:
             return "it is an address or a number"
+        if _TOWN.search(text):
+            return "it goes on with an address"
         return ""
 
     def _date_label(self, line: Line, start: int) -> Association:

@@ -26,6 +26,13 @@ class Folded:
     starts: tuple[int, ...]
     ends: tuple[int, ...]
 
+    def whole(self, first: int, last: int) -> bool:
+        """Whether ``first`` to ``last`` take no original character by half: "¼" is 1⁄4."""
+        starts = self.starts
+        return (first == 0 or starts[first - 1] != starts[first]) and (
+            last + 1 == len(starts) or starts[last + 1] != starts[last]
+        )
+
     def original(self, start: int, end: int) -> tuple[int, int]:
         """The span of the original text behind the non-empty folded span ``start:end``."""
         return self.starts[start], self.ends[end - 1]
@@ -142,9 +149,10 @@ def find_squeezed(needle: str, folded: Folded) -> list[tuple[int, int]]:
         first, last = squeezed.at[at], squeezed.at[at + len(wanted) - 1]
         before = folded.text[first - 1] if first else " "
         after = folded.text[last + 1] if last + 1 < len(folded.text) else " "
-        if not (_is_word(before) and _is_word(wanted[0])) and not (
+        inside_word = (_is_word(before) and _is_word(wanted[0])) or (
             _is_word(after) and _is_word(wanted[-1])
-        ):
+        )
+        if not inside_word and folded.whole(first, last):
             spans.append(folded.original(first, last + 1))
         at = squeezed.text.find(wanted, at + 1)
     return spans
