@@ -165,6 +165,8 @@ def _grid(detail: dict[str, Any]) -> Any:
     picture = table("document", "number", "date", "seller", "total")
     for column in picture.columns:
         column.overflow, column.no_wrap = "ellipsis", True
+    for wide in (0, 3):  # what is shortened where 80 columns do not suffice
+        picture.columns[wide].max_width = 20
     picture.columns[-1].justify = "right"
     for agent in detail["agents"]:
         values = {value["name"]: value for value in agent["values"]}
