@@ -62,7 +62,10 @@ class Extraction:
         context = Context(self.plan, self.document)
         asked = None
         if self.plan.labels_first:
-            asked = open_fields(context, check(self.plan, self.document, {}, context=context))
+            asked = _in_company(
+                self.plan,
+                open_fields(context, check(self.plan, self.document, {}, context=context)),
+            )
         answer = await self._first_answers(context, asked)
         result = await self._check("check", context, answer)
         again = reask_messages(context, result, asked)
@@ -128,3 +131,16 @@ async def together(tasks: Iterable[Coroutine[Any, Any, None]]) -> None:
             group.start_soon(one, task)
     if errors:
         raise errors[0]
+
+
+def _in_company(plan: Plan, asked: tuple[str, ...]) -> tuple[str, ...]:
+    """``asked``, and every name if a required one is open.
+
+    Asked for the seller alone, the 1.5B model answers null where no label says "seller"; asked for
+    seller and buyer, it tells the two apart.
+    """
+    names = [spec for spec in plan.fields if spec.type is FieldType.NAME]
+    if not any(spec.required and spec.name in asked for spec in names):
+        return asked
+    wanted = {*asked, *(spec.name for spec in names)}
+    return tuple(spec.name for spec in plan.fields if spec.name in wanted)
