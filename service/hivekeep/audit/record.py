@@ -90,6 +90,16 @@ _PLAIN = (
 )  # fmt: skip
 
 
+def _filled(source: AuditEvent | AuditRecord) -> dict[str, Any]:
+    """The fields that are not empty, as plain data."""
+    said = {name: value for name in _PLAIN if (value := getattr(source, name))}
+    if source.data:
+        said["data"] = [_data(item) for item in source.data]
+    if source.model is not None:
+        said["model"] = _model(source.model)
+    return said
+
+
 def to_bytes(event: AuditEvent, *, time: float, monotonic: float) -> bytes:
     """The content of a record: canonical JSON in which empty fields are left out.
 
@@ -99,14 +109,7 @@ def to_bytes(event: AuditEvent, *, time: float, monotonic: float) -> bytes:
         "action": event.action, "actor": event.actor,
         "time": timestamp(time), "mono": int(monotonic * 1_000_000),
     }  # fmt: skip
-    for name in _PLAIN:
-        value = getattr(event, name)
-        if value:
-            said[name] = value
-    if event.data:
-        said["data"] = [_data(item) for item in event.data]
-    if event.model is not None:
-        said["model"] = _model(event.model)
+    said |= _filled(event)
     try:
         content = canonical(said)
     except (ValueError, RecursionError) as error:
@@ -150,14 +153,7 @@ def plain(record: AuditRecord) -> dict[str, Any]:
         "sequence": record.sequence, "time": timestamp(record.time),
         "actor": record.actor, "action": record.action,
     }  # fmt: skip
-    for name in _PLAIN:
-        value = getattr(record, name)
-        if value:
-            said[name] = value
-    if record.data:
-        said["data"] = [_data(item) for item in record.data]
-    if record.model is not None:
-        said["model"] = _model(record.model)
+    said |= _filled(record)
     return said
 
 
