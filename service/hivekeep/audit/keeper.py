@@ -81,6 +81,9 @@ class Keeper:
                 logger.warning("audit log: %s was not done: %s", name, error)
 
     def _next(self) -> str | None:
+        if self._stopping:
+            # Said while a job ran, or before this thread first waited: nobody will notify again.
+            return None
         if not self._due:
             self._changed.wait()
             return None
