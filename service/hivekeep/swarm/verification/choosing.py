@@ -53,6 +53,7 @@ def _first(context: Context, spec: FieldSpec, values: list[Scalar]) -> Scalar:
 
 def _amount(context: Context, spec: FieldSpec, values: list[Scalar]) -> Scalar:
     paid = context.paid
+    printed = {_decimal(mention.value) for mention in context.mentions(FieldType.AMOUNT)}
     numbers = [number for value in values if (number := _decimal(value)) is not None]
     rounded = {
         number + step
@@ -60,21 +61,40 @@ def _amount(context: Context, spec: FieldSpec, values: list[Scalar]) -> Scalar:
         for cents in paid
         if 0 < abs(cents) <= _ROUNDING
         for step in (cents, -cents)
-        if number + step in paid
+        if number + step in printed
     }
     if len(rounded) == 1 and _is_total(spec):
         return canonical(rounded.pop())
     if len(values) == 1:
         return values[0]
+    handed = paid.union(numbers)
+    change = {amount for amount in paid if abs(amount) > _ROUNDING}
     settled = {
         number
         for number in numbers
-        if number in paid or any(one - number in paid and one > number > 0 for one in paid)
+        if number in paid or any(one - number in change and one > number > 0 for one in handed)
     }
     if len(settled) == 1 and _is_total(spec):
         return canonical(settled.pop())
+    if _is_total(spec) and (after := _after_rounding(context, spec, values)) is not None:
+        return after
     surest = context.surest(spec)
     return surest if surest in values else None
+
+
+def _after_rounding(context: Context, spec: FieldSpec, values: list[Scalar]) -> Scalar:
+    """The lower one of two totals that differ by a rounding of cents; ``None`` if there are not."""
+    lines = {value: context.places(spec, value)[0][0].line for value in values}
+    pairs = [
+        (one, two)
+        for one in values
+        for two in values
+        if lines[one] < lines[two]
+        and (left := _decimal(one)) is not None
+        and (right := _decimal(two)) is not None
+        and 0 < abs(left - right) <= _ROUNDING
+    ]
+    return pairs[0][1] if len(pairs) == 1 else None
 
 
 def _is_total(spec: FieldSpec) -> bool:

@@ -110,11 +110,19 @@ def find_currencies(text: str) -> list[CurrencyMention]:
     for match in _pattern().finditer(text):
         token = match.group()
         codes = _symbols().get(token)
-        if codes is None and token in known_codes():
+        if codes is None and token in known_codes() and not _is_legal_form(text, match):
             codes = (token,)
         if codes:
             found.append(CurrencyMention(match.start(), match.end(), codes))
     return found
+
+
+def _is_legal_form(text: str, match: re.Match[str]) -> bool:
+    """Whether a code is a company's form: "Sdn. Bhd." is Malay, not the dinar of Bahrain."""
+    if match.group() != "BHD":
+        return False
+    before, after = text[: match.start()].rstrip(), text[match.end() :].lstrip()
+    return not (before[-1:].isdigit() or after[:1].isdigit())
 
 
 def parse_currency(raw: str) -> tuple[str, ...]:

@@ -19,6 +19,11 @@ from babel import Locale
 
 from hivekeep.swarm.verification.text import fold
 
+# Where these taxes and company forms are printed, no country writes the month first.
+_DAY_FIRST_PLACES = re.compile(
+    r"\b(?:sdn|bhd|pte|pty|gmbh|s\.?a\.?r\.?l|b\.v|s\.r\.l|vat|mwst|ust|tva|iva|btw)\b",
+    re.IGNORECASE,
+)
 LANGUAGES = ("en", "de", "fr", "nl", "es", "it", "pt", "pl", "zh", "ja")
 
 
@@ -81,11 +86,11 @@ def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
         (re.compile(r"(?<!\d)(?P<y>\d{4})\s?[年년]\s?(?P<m>\d{1,2})\s?[月월]\s?(?P<d>\d{1,2})\s?[日号일]?"), "ymd"),
         (re.compile(rf"(?<![\d.,/-])(?P<y>(?:19|20)\d\d){sep}(?P<m>\d{{1,2}}){sep}(?P<d>\d{{1,2}})(?!\d|[./-]\d)"), "ymd"),
         (re.compile(rf"(?<![\d.,/-])(?P<a>\d{{1,2}}){sep}(?P<b>\d{{1,2}}){sep}(?P<y>(?:19|20)\d\d)(?!\d(?!\d:\d\d)|[/-]\d)"), "xxy"),
-        (re.compile(r"(?<![\d.,/-])(?P<a>\d{1,2})(?P<s>\s?[./\-]\s?)(?P<b>\d{1,2})(?P=s)(?P<y>\d\d)(?!\d|[.,/:-]\d|\s?%)"), "xxy"),
+        (re.compile(r"(?<![\d.,/-])(?<!\b[A-Z])(?<!\b[A-Z]{2})(?P<a>\d{1,2})(?P<s>\s?[./\-]\s?)(?P<b>\d{1,2})(?P=s)(?P<y>\d\d)(?!\d|[.,/:-]\d|\s?%)"), "xxy"),
         (re.compile(rf"(?<![\d.,/-]){day}(?:st|nd|rd|th|er|º|°)?{of}\s?(?P<mon>{months})\b\.?(?:\s?(?:-|/|,|de\b|del\b|of\b))?\s?(?P<y>(?:19|20)\d\d|'?\d\d(?![\d:.,]\d|\d))"), "dmy"),
         (re.compile(rf"(?<![a-z])(?P<mon>{months})\b\.?\s?-?{day}(?:st|nd|rd|th)?(?:\s?,\s?|\s|-)(?P<y>(?:19|20)\d\d)(?!\d)"), "mdy"),
         (re.compile(rf"(?<!\d)(?P<y>(?:19|20)\d\d)[ ./-](?P<mon>{months})[ ./-]{day}(?!\d)"), "ymd"),
-        (re.compile(r"(?<![\d.,/-])(?P<y>(?:19|20)\d\d)(?P<m>0[1-9]|1[0-2])(?P<d>0[1-9]|[12]\d|3[01])(?![\d]|[.,/-]\d)"), "ymd"),
+        (re.compile(r"(?<![\d.,/-])(?P<y>(?:19|20)\d\d)(?P<m>0[1-9]|1[0-2])(?P<d>0[1-9]|[12]\d|3[01])(?!\d|[.,/-]\d(?!\d{5}(?!\d)))"), "ymd"),
     )  # fmt: skip
 
 
@@ -101,6 +106,11 @@ def find_dates(text: str) -> list[DateMention]:
             if readings:
                 found.append(DateMention(match.start(), match.end(), readings))
     return sorted(found, key=lambda mention: mention.start)
+
+
+def customary_order(text: str) -> Order | None:
+    """The order that dates have where the taxes and company forms in ``text`` are used."""
+    return Order.DAY_FIRST if _DAY_FIRST_PLACES.search(text) else None
 
 
 def parse_date(raw: str) -> DateMention | None:

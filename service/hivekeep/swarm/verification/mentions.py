@@ -26,7 +26,13 @@ from hivekeep.swarm.verification.amounts import (
     find_amounts,
 )
 from hivekeep.swarm.verification.currencies import find_currencies, settle
-from hivekeep.swarm.verification.dates import DateMention, Order, document_order, find_dates
+from hivekeep.swarm.verification.dates import (
+    DateMention,
+    Order,
+    customary_order,
+    document_order,
+    find_dates,
+)
 from hivekeep.swarm.verification.labels import Label, Vocabulary
 from hivekeep.swarm.verification.layout import Layout, Line, Span
 from hivekeep.swarm.verification.parties import NameMention, Parties
@@ -175,7 +181,7 @@ class Context:
     def _only_day(self) -> dict[Scalar, float]:
         """The one day that a document names, if nothing says that it is another kind of day."""
         dates = self.mentions(FieldType.DATE)
-        if len({m.value for m in dates}) != 1 or any(m.label.other in _DAYS for m in dates):
+        if len({m.value for m in dates}) != 1 or all(m.label.other in _DAYS for m in dates):
             return {}
         return {dates[0].value: ABOVE}
 
@@ -216,12 +222,12 @@ class Context:
 
     @cached_property
     def order(self) -> Order | None:
-        """How numeric dates are to be read: by the document's clear dates, then by its currency."""
+        """How numeric dates are read: by clear dates, the currency, the country's customs."""
         clear = document_order(line.text for line in self.layout.lines)
         if clear is not None:
             return clear
         if self.currency is None:
-            return None
+            return customary_order(self._text)
         return Order.MONTH_FIRST if self.currency in _MONTH_FIRST else Order.DAY_FIRST
 
     @cached_property

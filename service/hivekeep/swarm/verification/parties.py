@@ -15,10 +15,11 @@ from hivekeep.domain.fields import FieldSpec, FieldType
 from hivekeep.swarm.verification.labels import Label
 from hivekeep.swarm.verification.layout import Layout, Line, Span
 from hivekeep.swarm.verification.letterhead import Letterhead
+from hivekeep.swarm.verification.masthead import Masthead
 from hivekeep.swarm.verification.text import fold, squeeze
 
 IN_LINE, BELOW_HEADING, LETTERHEAD, LIKELY = 3.0, 2.5, 2.0, 1.5
-_SENDER_WORDS = ("seller", "supplier", "Absender", "émetteur")
+_SENDER_WORDS = ("seller", "supplier", "Absender", "émetteur", "shop", "merchant")
 _RECEIVER_WORDS = ("buyer", "customer", "Empfänger", "destinataire")
 _HEADING_SHARE = 0.55
 _REACH = 7
@@ -60,6 +61,15 @@ class NameMention:
     score: float
 
 
+def _is_address(text: str) -> bool:
+    return bool(_ADDRESS.search(text))
+
+
+def _legal_form(text: str) -> tuple[int, int] | None:
+    form = _LEGAL_FORM.search(text)
+    return form.span() if form else None
+
+
 def has_legal_form(text: str) -> bool:
     """Whether ``text`` names a company by its legal form, as "Acme GmbH" does."""
     return bool(_LEGAL_FORM.search(text))
@@ -98,6 +108,11 @@ class Parties:
         )
         letterhead = Letterhead(self._layout, self.could_be)
         sender = letterhead.sender()
+        if sender is None and senders and len(self._names) == 1:
+            # Only where no other party is asked for, or the name on top might be that one's.
+            issuer = Masthead(self._layout, self._could_head, _is_address, _legal_form).issuer()
+            if issuer:
+                yield NameMention(self._layout.text(issuer), issuer, senders, LETTERHEAD)
         if sender is None or not (senders or receivers):
             return
         line, span = sender
@@ -120,6 +135,14 @@ class Parties:
         if any(label.start == 0 and ":" in text[label.end : label.end + 3] for label in labels):
             return False
         return has_legal_form(text) or (covered < 0.6 * letters and not (labels and digits))
+
+    def _could_head(self, text: str) -> bool:
+        """Whether a line may be a receipt's issuer; "Best Restaurant" is no label of one."""
+        labels = self._labels(text)
+        kind = (
+            bool(labels) and labels[0].start > 0 and all(la.owners & self._names for la in labels)
+        )
+        return self.could_be(text[: labels[0].start] if kind else text)
 
     def _party_labels(self, text: str) -> list[Label]:
         """The labels of a party that ``text`` begins with; "Supplier Ltd" is itself a name."""

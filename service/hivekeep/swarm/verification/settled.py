@@ -1,7 +1,7 @@
 """Which fields a document's own labels settle, so that no model need be asked about them.
 
 Responsible for that decision only; the values themselves, with their evidence, are ``checking``'s.
-Invariant: a field is settled only by a grounded value that no sum contradicts, or because nothing
+Invariant: a field is settled only by a printed value that no sum contradicts, or because nothing
 that is printed could be its value.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from hivekeep.domain.fields import FieldSpec, FieldType
 from hivekeep.domain.values import CheckedValue, DocumentResult, FieldValue, Scalar, ValueStatus
-from hivekeep.swarm.verification.checking import check, is_searched
+from hivekeep.swarm.verification.checking import check, is_illegible, is_searched
 from hivekeep.swarm.verification.mentions import Context
 from hivekeep.swarm.verification.relations import in_broken_sums
 
@@ -42,7 +42,7 @@ def _is_settled(
 ) -> bool:
     if not is_searched(spec):
         return False
-    if value.status in _SURE:
+    if value.status in _SURE or is_illegible(value):
         return True
     return value.status is ValueStatus.ABSENT and not _could_be_printed(context, spec, taken)
 
