@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hivekeep.triggers import Fingerprint, WatchConfig
 from hivekeep.triggers.names import is_inside, is_temporary, is_wanted
 from hivekeep.triggers.remote import is_remote
-from hivekeep.triggers.settle import Settling, Verdict, Window
+from hivekeep.triggers.settle import Settling, Verdict, Waits, Window
 
 NAMES = st.text(st.characters(exclude_characters="/\0"), min_size=1, max_size=40).filter(
     lambda name: name not in (".", "..")
@@ -21,7 +21,7 @@ NAMES = st.text(st.characters(exclude_characters="/\0"), min_size=1, max_size=40
 STEPS = st.lists(
     st.tuples(
         st.floats(0.01, 3.0),
-        st.sampled_from(["look", "touch"]),
+        st.sampled_from(["look", "look", "touch", "close"]),
         st.integers(0, 2),
     ),
     max_size=40,
@@ -35,25 +35,28 @@ def config(**changes: object) -> WatchConfig:
     return WatchConfig(**values)  # type: ignore[arg-type]
 
 
-@given(STEPS, st.floats(0.0, 2.0))
+@given(STEPS, st.floats(0.5, 2.0), st.floats(0.0, 0.5))
 def test_a_file_settles_only_after_a_quiet_time_without_any_change(
-    steps: list[tuple[float, str, int]], settle_seconds: float
+    steps: list[tuple[float, str, int]], settle_seconds: float, closed_seconds: float
 ) -> None:
-    settling = Settling(settle_seconds)
+    settling = Settling(Waits(settle_seconds, closed_seconds))
     now = 0.0
     settling.touch("f", now)
-    last_sign, last_seen = now, None
+    last_sign, last_seen, closed = now, None, False
     for wait, what, size in steps:
         now += wait
-        if what == "touch":
-            settling.touch("f", now)
+        if what != "look":
+            closed = what == "close"
+            settling.touch("f", now, closed=closed)
             last_sign, last_seen = now, None
             continue
         seen = Fingerprint(size, 0, 0)
         if seen != last_seen:
+            closed = closed and last_seen is None
             last_sign, last_seen = now, seen
         settled = settling.observe("f", seen, now) is Verdict.SETTLED
-        assert settled == (now >= last_sign + settle_seconds)
+        quick = closed and size > 0
+        assert settled == (now >= last_sign + (closed_seconds if quick else settle_seconds))
         if settled:
             settling.take("f")
             assert "f" not in settling
@@ -64,12 +67,14 @@ def test_a_file_settles_only_after_a_quiet_time_without_any_change(
 def test_every_pending_file_is_due_some_time_and_never_twice(
     touches: list[tuple[str, float]],
 ) -> None:
-    settling = Settling(1.0)
+    settling = Settling(Waits(1.0, 0.1))
     for path, now in touches:
         settling.touch(path, now)
     seen: list[str] = []
     while (check_at := settling.next_check()) is not None:
-        for path in settling.due(check_at):
+        due = settling.due(check_at, 2)
+        assert 0 < len(due) <= 2
+        for path in due:
             seen.append(path)
             settling.drop(path)
     assert sorted(seen) == sorted({path for path, _ in touches})

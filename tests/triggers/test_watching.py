@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 from tests.triggers.world import World, hash_file, until
 
 from hivekeep.domain.errors import DocumentError, StorageError, UsageError
-from hivekeep.triggers import FileState
+from hivekeep.triggers import FileState, examine
 
 pytestmark = pytest.mark.anyio
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
@@ -230,33 +232,104 @@ async def test_new_sub_folders_and_what_is_in_them_are_found(world: World) -> No
 
 
 async def test_a_file_removed_before_its_batch_closes_is_not_delivered(world: World) -> None:
-    async with world.watching(world.config(batch_seconds=0.5)):
+    async with gathering(world):
         (world.inbox / "short.txt").write_text("same content")
-        await until(lambda: world.states() == {"short.txt": FileState.SEEN})
+        await until(lambda: world.states().get("short.txt") is FileState.SEEN)
         (world.inbox / "copy.txt").write_text("same content")
-        await until(lambda: len(world.states()) == 2)
+        await until(lambda: "copy.txt" in world.states())
         (world.inbox / "short.txt").unlink()
+        world.refuse = None
         # The copy was passed over for a file that is gone now, so its time has come.
         await world.delivery_of("copy.txt")
-    assert world.names == ["copy.txt"]
+    assert world.names == ["first.txt", "copy.txt"]
 
 
 async def test_content_that_is_replaced_before_its_batch_closes_may_come_again(
     world: World,
 ) -> None:
-    async with world.watching(world.config(batch_seconds=0.5)):
+    async with gathering(world):
         path = world.inbox / "a.txt"
         path.write_text("first")
-        await until(lambda: world.states() == {"a.txt": FileState.SEEN})
+        await until(lambda: world.states().get("a.txt") is FileState.SEEN)
         path.write_text("second")
+        world.refuse = None
         await world.delivery_of("a.txt")
         (world.inbox / "b.txt").write_text("first")
         await world.delivery_of("b.txt")
-    assert world.names == ["a.txt", "b.txt"]
+    assert world.names == ["first.txt", "a.txt", "b.txt"]
+
+
+async def test_files_that_come_while_a_batch_is_refused_gather(world: World) -> None:
+    async with gathering(world):
+        for name in ("a.txt", "b.txt", "c.txt"):
+            (world.inbox / name).write_text(name)
+            await until(lambda name=name: name in world.states())  # type: ignore[misc]
+        assert len(world.inventory.undelivered("w1")) == 1
+        world.refuse = None
+        await world.delivery_of("a.txt", "b.txt", "c.txt")
+    assert [len(batch.files) for batch in world.delivered] == [1, 3]
+
+
+@asynccontextmanager
+async def gathering(world: World) -> AsyncIterator[None]:
+    """A folder whose first file was refused, so that further ones wait for one another."""
+    world.refuse = UsageError("Not now.")
+    async with world.watching(world.config(batch_seconds=20.0)) as service:
+        (world.inbox / "first.txt").write_text("the first")
+        await until(lambda: service.status()["w1"] == "held back: Not now.")
+        yield
+
+
+@linux_only
+async def test_a_file_that_was_closed_does_not_wait_for_the_quiet_time(world: World) -> None:
+    outside, elsewhere = world.base / "outside.txt", world.base / "elsewhere.txt"
+    outside.write_text("outside")
+    elsewhere.write_text("elsewhere")
+    async with world.watching(world.config(settle_seconds=3600)):
+        (world.inbox / "written.txt").write_text("written")
+        outside.rename(world.inbox / "moved in.txt")
+        (world.inbox / "linked.txt").hardlink_to(elsewhere)
+        temporary = world.inbox / "saved.tmp"
+        temporary.write_text("saved")
+        temporary.rename(world.inbox / "saved.txt")
+        await world.delivery_of("written.txt", "moved in.txt", "linked.txt", "saved.txt")
+
+
+@linux_only
+async def test_what_may_not_be_whole_waits_for_the_quiet_time(world: World) -> None:
+    (world.inbox / "before.txt").write_text("nobody saw it being closed")
+    async with world.watching(world.config(settle_seconds=3600)):
+        (world.inbox / "empty.txt").touch()
+        with (
+            (world.inbox / "two writers.txt").open("wb", buffering=0) as one,
+            (world.inbox / "two writers.txt").open("ab") as other,
+        ):
+            one.write(b"half")
+            other.close()
+            await world.sentinel()
+    assert world.names == ["sentinel.txt"]
+
+
+async def test_where_nobody_tells_of_writers_the_quiet_time_counts(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(examine, "writer_of", lambda _path: examine.Writer.UNKNOWN)
+    hashed: list[Path] = []
+
+    def note(path: Path) -> tuple[str, int]:
+        hashed.append(path)
+        return hash_file(path)
+
+    world.hash_file = note
+    async with world.watching(world.config(settle_seconds=0.2)) as service:
+        await service.add(world.config(id="slow", recipe_hash="s" * 64, settle_seconds=3600))
+        await world.sentinel()
+    assert [batch.config.id for batch in world.delivered] == ["w1"]
+    assert len(hashed) == 1
 
 
 async def test_a_file_that_vanishes_while_it_is_pending_is_no_trouble(world: World) -> None:
-    async with world.watching(world.config(settle_seconds=0.3)):
+    async with world.watching(world.config(closed_seconds=0.3)):
         (world.inbox / "gone.txt").write_text("gone")
         (world.inbox / "gone.txt").unlink()
         await world.sentinel()

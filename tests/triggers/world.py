@@ -61,6 +61,7 @@ class World:
             "output": str(self.base / "results"),
             "settle_seconds": 0.05,
             "batch_seconds": 0.1,
+            "closed_seconds": 0.02,
             **changes,
         }
         return WatchConfig(**values)  # type: ignore[arg-type]

@@ -26,6 +26,23 @@ def add(
         list[str] | None, typer.Option(help="Only files matching this pattern, e.g. '*.pdf'.")
     ] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="No files matching this.")] = None,
+    settle_seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=3600,
+            help="Seconds for which a file must not have changed. Default: 0.1 once it was closed "
+            "and nobody writes to it, 1 where the system does not tell.",
+        ),
+    ] = None,
+    batch_seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=600,
+            help="Seconds for which a workbook waits for further files. Default: 3.",
+        ),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Watch a folder: files that arrive, and those already there, are processed once each.
@@ -40,6 +57,8 @@ def add(
         "recursive": recursive,
         "include": include or [],
         "exclude": exclude or [],
+        "settle_seconds": settle_seconds,
+        "batch_seconds": batch_seconds,
     }
     result = connect(context.obj).post("/v1/watches", body)
     if as_json:

@@ -64,6 +64,8 @@ class WatchBody(_Body):
     recursive: bool = False
     include: list[str] = []
     exclude: list[str] = []
+    settle_seconds: float | None = Field(default=None, ge=0, le=3600)
+    batch_seconds: float | None = Field(default=None, ge=0, le=600)
 
 
 def create_api(service: Service) -> FastAPI:

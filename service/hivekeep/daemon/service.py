@@ -118,7 +118,7 @@ class Service:
         )
 
     async def on_batch(self, batch: Batch) -> None:
-        """A watched folder has new files: begin a run for them."""
+        """A watched folder has new files: they join the run at work there, or begin one."""
         await self._parts.gate.require(Action(ActionKind.WATCH_FOLDER, path=batch.config.folder))
         found = find_recipe(batch.config.recipe, self._parts.profile.recipes)
         inputs = [InputFile(str(f.path), f.sha256, f.size) for f in batch.files]
@@ -131,6 +131,7 @@ class Service:
             TriggerKind.WATCH,
             watch=batch.config.id,
             batch=batch.id,
+            batch_seconds=batch.config.batch_seconds,
         )
 
     async def _submit(
@@ -144,6 +145,7 @@ class Service:
         *,
         watch: str = "",
         batch: str = "",
+        batch_seconds: float = 0.0,
         goal: str = "",
         show_plan: bool = True,
         previous: str = "",
@@ -180,6 +182,7 @@ class Service:
             output=output or str(self._parts.profile.results),
             watch=watch,
             batch=batch,
+            batch_seconds=batch_seconds,
             model_sha256=model_sha256,
             draft_model_sha256=draft_sha256,
             goal=goal,
@@ -260,9 +263,14 @@ class Service:
         recursive: bool,
         include: list[str],
         exclude: list[str],
+        settle_seconds: float | None = None,
+        batch_seconds: float | None = None,
     ) -> dict[str, Any]:
         """Watch one more folder.
 
+        :param settle_seconds: how long a file must be quiet, also if it was closed; by default a
+            moment then, and longer where the system does not tell.
+        :param batch_seconds: how long a result waits for further files.
         :raises HivekeepError: if it does not exist, is watched already, or policy forbids it.
         """
         path = Path(folder)
@@ -282,6 +290,10 @@ class Service:
             include=tuple(include),
             exclude=tuple(exclude),
         )
+        if settle_seconds is not None:
+            config = replace(config, settle_seconds=settle_seconds, closed_seconds=settle_seconds)
+        if batch_seconds is not None:
+            config = replace(config, batch_seconds=batch_seconds)
         self._parts.registry.add(config)
         await self._parts.watching.add(config)
         return encode(config)  # type: ignore[no-any-return]

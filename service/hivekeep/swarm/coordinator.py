@@ -14,7 +14,13 @@ from dataclasses import dataclass, field
 import anyio
 from anyio.abc import TaskGroup
 
-from hivekeep.domain.errors import HivekeepError, NotFoundError, UsageError
+from hivekeep.domain.actions import Action, ActionKind
+from hivekeep.domain.errors import (
+    HivekeepError,
+    NotFoundError,
+    PolicyDeniedError,
+    UsageError,
+)
 from hivekeep.domain.runs import AgentState, RunState
 from hivekeep.domain.tasks import TaskGraph
 from hivekeep.journal import Journal, NewEvent, encode
@@ -29,12 +35,13 @@ from hivekeep.swarm.events import (
     fold,
 )
 from hivekeep.swarm.execution import Execution, Slots
+from hivekeep.swarm.intake import Intake
 from hivekeep.swarm.planning import require_sound
 from hivekeep.swarm.ports import Limits, Ports
 from hivekeep.swarm.quarantine import Quarantine
 from hivekeep.swarm.recall import recall_from
 from hivekeep.swarm.reporting import build_report
-from hivekeep.swarm.requests import require_within
+from hivekeep.swarm.requests import joined, require_within
 from hivekeep.swarm.steps import HAPPENED, REPEAT, RunLog
 from hivekeep.tools import Registry, standard_registry
 
@@ -47,6 +54,7 @@ logger = logging.getLogger(__name__)
 class _Live:
     """A run that is being executed in this process."""
 
+    intake: Intake
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     ended: anyio.Event = field(default_factory=anyio.Event)
     execution: Execution | None = None
@@ -114,19 +122,24 @@ class Coordinator:
             self._tasks = tasks
             for record in self._records.values():
                 if not record.state.at_rest:
-                    self._start(record)
+                    self._start(record, gathering=True)
             await anyio.sleep_forever()
 
     async def submit(self, request: RunRequest) -> RunRecord:
         """Journal a new run and start it; a batch that has a run already gets that one.
 
+        A batch joins the run that works on earlier files of the same watched folder, if that has
+        not begun to deliver.
+
         :raises UsageError: if it has no inputs or asks for more than the limits allow.
         """
         if request.batch:
             for known in self._records.values():
-                if known.request.batch == request.batch:
+                if request.batch in known.batches:
                     return known
         require_within(request, self._limits)
+        if found := await self._join(request):
+            return found
         new = NewEvent(
             run=self._ports.new_id(),
             kind=Kind.RUN_CREATED,
@@ -140,8 +153,33 @@ class Coordinator:
             record, "create", "accepted", inputs=len(request.inputs),
             trigger=request.trigger.value, recipe_hash=request.plan.recipe_hash,
         )  # fmt: skip
-        self._start(record)
+        self._start(record, gathering=True)
         return record
+
+    async def _join(self, request: RunRequest) -> RunRecord | None:
+        """Add the inputs to the newest run that takes in such, or say that there is none."""
+        for run, live in reversed(self._runs.items()):
+            record = self._records[run]
+            whole = joined(record, request, self._limits) if live.intake.open else None
+            if whole is None:
+                continue
+            with live.intake.joining():
+                size = Action(
+                    ActionKind.START_RUN, recipe=whole.plan.recipe, count=len(whole.inputs)
+                )
+                try:
+                    await self._ports.gate.require(size, run="", agent="")
+                except PolicyDeniedError:
+                    return None  # it is enough for a run of its own
+                if not live.intake.open:
+                    continue  # it was stopped meanwhile
+                payload = {"inputs": encode(request.inputs), "batch": request.batch}
+                before = len(record.documents())
+                await self._log(record).emit(Kind.INPUTS_ADDED, payload)
+                live.intake.add(record.documents()[before:])
+            await self._audit(record, "join", "accepted", inputs=len(request.inputs))
+            return record
+        return None
 
     async def pause(self, run: str) -> RunRecord:
         """Let a run rest: steps under way are given up, finished ones keep their results.
@@ -272,6 +310,7 @@ class Coordinator:
 
     async def _stop(self, record: RunRecord) -> None:
         if live := self._runs.get(record.id):
+            live.intake.close()
             live.scope.cancel()
             await live.ended.wait()
 
@@ -295,10 +334,14 @@ class Coordinator:
             recall=recall, most_steps=self._limits.steps,
         )  # fmt: skip
 
-    def _start(self, record: RunRecord) -> None:
+    def _start(self, record: RunRecord, *, gathering: bool = False) -> None:
+        """Execute a run; ``gathering`` lets files join it, unless a person asked for it again."""
         if self._tasks is None:
             raise RuntimeError("Coordinator.serve is not running")
-        self._runs[record.id] = _Live()
+        left = [agent for agent in record.documents() if not agent.state.ended]
+        gathering = gathering and bool(record.request.watch) and not record.delivering
+        seconds = record.request.batch_seconds if gathering else 0.0
+        self._runs[record.id] = _Live(Intake(left, seconds))
         self._starts += 1
         self._tasks.start_soon(self._execute, record, name=f"run {record.id}")
 
@@ -308,11 +351,17 @@ class Coordinator:
         try:
             ports = self._ports.on(record.request.executor)
             execution = Execution(
-                log, ports, self._limits, self._slots, self.quarantine, self._tools
+                log, ports, self._limits, self._slots, self.quarantine, self._tools, live.intake
             )
             live.execution = execution
-            with live.scope:
-                await execution.run()
+            try:
+                with live.scope:
+                    await execution.run()
+            finally:
+                # What is joining is journaled before the word that the run has come to rest.
+                live.intake.close()
+                with anyio.CancelScope(shield=True):
+                    await live.intake.settled()
         except Exception as error:  # noqa: BLE001 - one run must never end the daemon
             await self._fail(record, log, _as_hivekeep_error(error))
         finally:

@@ -7,7 +7,8 @@ a crash is the state before it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -39,6 +40,7 @@ class Kind(StrEnum):
     RUN_FAILED = "run.failed"
     RUN_CANCELLED = "run.cancelled"
     RUN_RESUMED = "run.resumed"
+    INPUTS_ADDED = "run.inputs_added"
     PLAN_PROPOSED = "plan.proposed"
     PLAN_ACCEPTED = "plan.accepted"
     STEP_INTENDED = "step.intended"
@@ -56,11 +58,12 @@ PLAN_WAITS = "plan"
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What was asked for; fixed in the first event of the run.
+    """What was asked for; fixed in the first event of the run, but for inputs that join it later.
 
     ``goal`` is a free request's text, ``show_plan`` whether its plan waits for a person.
     ``previous`` is a run whose results are taken where they are still valid.  ``executor`` is
-    where documents are read and checked; empty is this machine.
+    where documents are read and checked; empty is this machine.  ``batch_seconds`` is how long a
+    watched folder's run waits for another file after the latest before it delivers.
     """
 
     plan: Plan
@@ -76,6 +79,7 @@ class RunRequest:
     previous: str = ""
     draft_model_sha256: str = ""
     executor: str = ""
+    batch_seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -122,7 +126,10 @@ class AgentRecord:
 
 @dataclass(slots=True)
 class RunRecord:
-    """One run as its events tell it. Times are seconds since the epoch."""
+    """One run as its events tell it. Times are seconds since the epoch.
+
+    ``batches`` names the batches of a watched folder whose files are its inputs.
+    """
 
     id: str
     request: RunRequest
@@ -141,6 +148,7 @@ class RunRecord:
     graph_accepted: bool = False
     spent: Spent = Spent()
     agent_ends: list[float] = field(default_factory=list)
+    batches: tuple[str, ...] = ()
 
     @property
     def usage(self) -> Usage:
@@ -150,6 +158,12 @@ class RunRecord:
     def documents(self) -> list[AgentRecord]:
         """The agents that work through a document each."""
         return [agent for agent in self.agents.values() if agent.role is AgentRole.DOCUMENT]
+
+    @property
+    def delivering(self) -> bool:
+        """Whether something was begun that rests on all of its documents."""
+        others = any(agent.role is not AgentRole.DOCUMENT for agent in self.agents.values())
+        return others or bool(self.steps)
 
     def counts(self) -> dict[str, int]:
         """How many agents are in each state, states without agents left out.
@@ -190,13 +204,21 @@ def agent_id(run: str, index: int) -> str:
 def create(event: Event) -> RunRecord:
     """The record that a ``run.created`` event begins."""
     request = decode(RunRequest, event.payload["request"])
-    record = RunRecord(id=event.run, request=request, created=event.at)
-    if request.plan.kind is PlanKind.ASK:
-        # Which agents there will be is for its plan to say.
-        return record
-    for index, source in enumerate(request.inputs):
-        name = agent_id(event.run, index)
-        record.agents[name] = AgentRecord(id=name, index=index, input=source)
+    batches = (request.batch,) if request.batch else ()
+    record = RunRecord(id=event.run, request=request, created=event.at, batches=batches)
+    if request.plan.kind is not PlanKind.ASK:
+        # Which agents a free request has is for its plan to say.
+        _add_documents(record, request.inputs, 0)
+    return record
+
+
+def begin(events: Sequence[Event]) -> RunRecord:
+    """A run's record before its first step, with all the inputs that it ever took in."""
+    first, *later = events
+    record = create(first)
+    for event in later:
+        if event.kind == Kind.INPUTS_ADDED:
+            apply(record, event)
     return record
 
 
@@ -222,6 +244,8 @@ def apply(record: RunRecord, event: Event) -> None:
             _rest_agents(record, AgentState.CANCELLED)
         case Kind.RUN_RESUMED:
             _resume(record, retry_failed=bool(payload.get("retry_failed")))
+        case Kind.INPUTS_ADDED:
+            _add_inputs(record, payload)
         case Kind.PLAN_PROPOSED | Kind.PLAN_ACCEPTED:
             record.graph = decode(TaskGraph, payload["graph"])
             record.graph_accepted = event.kind == Kind.PLAN_ACCEPTED
@@ -250,6 +274,20 @@ def fold(events: list[Event]) -> dict[str, RunRecord]:
         elif event.run in records:
             apply(records[event.run], event)
     return records
+
+
+def _add_inputs(record: RunRecord, payload: dict[str, Any]) -> None:
+    before = record.request.inputs
+    added = tuple(decode(InputFile, item) for item in payload["inputs"])
+    record.request = replace(record.request, inputs=before + added)
+    record.batches += (payload["batch"],)
+    _add_documents(record, added, len(before))
+
+
+def _add_documents(record: RunRecord, inputs: tuple[InputFile, ...], first: int) -> None:
+    for index, source in enumerate(inputs, start=first):
+        name = agent_id(record.id, index)
+        record.agents[name] = AgentRecord(id=name, index=index, input=source)
 
 
 def _apply_step(record: RunRecord, event: Event) -> None:

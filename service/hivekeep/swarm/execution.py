@@ -29,6 +29,7 @@ from hivekeep.domain.values import DocumentResult
 from hivekeep.journal import encode
 from hivekeep.swarm.agent import Agent, failure_of
 from hivekeep.swarm.events import AgentRecord, Kind, RunRecord
+from hivekeep.swarm.intake import Intake
 from hivekeep.swarm.ports import Limits, Ports
 from hivekeep.swarm.quarantine import Quarantine
 from hivekeep.swarm.reporting import build_report
@@ -70,6 +71,7 @@ class Execution:
         slots: Slots,
         quarantine: Quarantine,
         tools: Registry,
+        intake: Intake | None = None,
     ) -> None:
         self.log = log
         self.ports = ports
@@ -77,6 +79,7 @@ class Execution:
         self.quarantine = quarantine
         self.most_steps = limits.steps
         self._slots = slots
+        self._intake = intake
         plan = log.record.request.plan
         self.depth = min(plan.limits.depth or limits.depth, limits.depth)
         # A recipe may want fewer agents alive than policy allows for all runs together.
@@ -107,18 +110,20 @@ class Execution:
         plan = self.record.request.plan
         if plan.kind is PlanKind.ASK:
             return await Asking(self).run()
-        await self.work_through(self.record.documents())
+        await self._work_through()
         if plan.overview:
             await write_overview(self)
         return True
 
-    async def work_through(self, agents: Iterable[AgentRecord]) -> None:
-        """One agent for each document that has not ended yet, as many at once as may live."""
-        await self.together(
-            (agent, Agent(agent, self.log, self.ports, self.quarantine).run)
-            for agent in list(agents)
-            if not agent.state.ended
-        )
+    async def _work_through(self) -> None:
+        """One agent for each document, also for those that join, as many at once as may live."""
+        left = [agent for agent in self.record.documents() if not agent.state.ended]
+        intake = self._intake or Intake(left)
+        async with anyio.create_task_group() as tasks:
+            async for agent in intake.arrivals():
+                await self._take(agent.id)
+                work = Agent(agent, self.log, self.ports, self.quarantine).run
+                tasks.start_soon(self._in_place, agent, work, intake.ended, name=agent.id)
 
     async def together(self, works: Iterable[tuple[AgentRecord, Work]]) -> None:
         """Run the work of several agents at once, each in a place of its own."""
@@ -127,7 +132,9 @@ class Execution:
                 await self._take(agent.id)
                 tasks.start_soon(self._in_place, agent, work, name=agent.id)
 
-    async def _in_place(self, agent: AgentRecord, work: Work) -> None:
+    async def _in_place(
+        self, agent: AgentRecord, work: Work, ended: Callable[[], None] = lambda: None
+    ) -> None:
         scope = self._scopes[agent.id] = anyio.CancelScope()
         try:
             with scope:
@@ -135,6 +142,7 @@ class Execution:
         finally:
             del self._scopes[agent.id]
             self._give(agent.id)
+            ended()
         error = self._withdrawn.pop(agent.id, None)
         if error is not None and not agent.state.ended:
             await self._end_failed(agent, failure_of(error))

@@ -26,7 +26,7 @@ from hivekeep.domain.inference import FinishEvent, GenerateRequest
 from hivekeep.domain.provenance import TRUSTED, Provenance
 from hivekeep.domain.runs import RunState, StepKind
 from hivekeep.journal import Event, NewEvent, decode, encode
-from hivekeep.swarm.events import PLAN_WAITS, AgentRecord, Kind, RunRecord, create
+from hivekeep.swarm.events import PLAN_WAITS, AgentRecord, Kind, RunRecord, begin
 from hivekeep.swarm.execution import Execution, Slots
 from hivekeep.swarm.ports import Limits, Ports, Publisher
 from hivekeep.swarm.quarantine import Quarantine
@@ -77,7 +77,7 @@ async def replay(
     old = recording.record()
     script = _Script(recording, old)
     log = RunLog(
-        create(recording.events[0]), _Memory(recording.blobs), _ignore, lambda: 0.0,
+        begin(recording.events), _Memory(recording.blobs), _ignore, lambda: 0.0,
         recall=script.recall,
     )  # fmt: skip
     execution = Execution(

@@ -11,7 +11,7 @@ from dataclasses import replace
 from hivekeep.domain.errors import UsageError
 from hivekeep.domain.fields import PlanKind
 from hivekeep.swarm.agent import steps_per_document
-from hivekeep.swarm.events import RunRequest
+from hivekeep.swarm.events import RunRecord, RunRequest
 from hivekeep.swarm.patterns.reduce import most_reducers
 from hivekeep.swarm.ports import Limits
 
@@ -77,6 +77,24 @@ def parted(request: RunRequest, limits: Limits) -> list[RunRequest]:
         )
         for start in range(0, len(request.inputs), most)
     ]
+
+
+def joined(record: RunRecord, request: RunRequest, limits: Limits) -> RunRequest | None:
+    """The run's request with the inputs of another one from the same folder, if they fit in.
+
+    They do if nothing else is asked for, the whole is within the limits, and the run has used less
+    than half of each of its budgets: what joins must not starve what is there.
+    """
+    ours, budget = record.request, record.request.plan.limits.run
+    whole = replace(ours, inputs=ours.inputs + request.inputs)
+    same = replace(request, inputs=whole.inputs, batch=ours.batch) == whole
+    if not same or budget.exhausted(record.spent + record.spent):
+        return None
+    try:
+        require_within(whole, limits)
+    except UsageError:
+        return None
+    return whole
 
 
 def _fitting(request: RunRequest, allowed: int, each: int) -> int:

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path, PurePath
 
 from hivekeep.domain.errors import HivekeepError
@@ -44,12 +45,32 @@ class Unreadable:
     reason: str
 
 
+class Writer(StrEnum):
+    """Whether somebody has a file open for writing."""
+
+    NOBODY = "nobody"
+    SOMEBODY = "somebody"
+    UNKNOWN = "unknown"
+    """The system does not tell."""
+
+
+class Unsettled(StrEnum):
+    """Why a file is not taken as it is."""
+
+    CHANGED = "changed"
+    """It changed while it was read."""
+    WRITER = "writer"
+    """Somebody has it open for writing."""
+    UNTOLD = "untold"
+    """Somebody may have it open for writing, and it was quiet only for a moment."""
+
+
 @dataclass(frozen=True, slots=True)
 class Changing:
-    """The file changed while it was read, or someone has it open for writing."""
+    """The file may not be whole yet."""
 
     path: str
-    writer: bool
+    why: Unsettled
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +116,22 @@ def look(path: str, root: Path) -> Fingerprint | None:
     return Fingerprint(found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
-def examine(path: str, root: Path, hash_file: HashFile, *, wait_for_writer: bool) -> Examined:
-    """Read and hash one settled file."""
+def examine(
+    path: str, root: Path, hash_file: HashFile, *, wait_for_writer: bool, must_tell: bool
+) -> Examined:
+    """Read and hash one settled file.
+
+    :param must_tell: whether it only counts as whole if the system says that nobody writes to it.
+    """
     before = look(path, root)
     if before is None:
         return Gone(path)
     try:
-        if wait_for_writer and has_writer(path):
-            return Changing(path, writer=True)
+        writer = writer_of(path) if wait_for_writer or must_tell else Writer.UNKNOWN
+        if writer is Writer.SOMEBODY and wait_for_writer:
+            return Changing(path, Unsettled.WRITER)
+        if writer is not Writer.NOBODY and must_tell:
+            return Changing(path, Unsettled.UNTOLD)
         sha256, size = hash_file(Path(path))
     except (OSError, HivekeepError) as error:
         if look(path, root) is None:
@@ -112,20 +141,20 @@ def examine(path: str, root: Path, hash_file: HashFile, *, wait_for_writer: bool
     if after is None:
         return Gone(path)
     if after != before or size != after.size:
-        return Changing(path, writer=False)
+        return Changing(path, Unsettled.CHANGED)
     return Readable(path, after, sha256)
 
 
-def has_writer(path: str) -> bool:
-    """Whether any process has ``path`` open for writing, as far as the system tells.
+def writer_of(path: str) -> Writer:
+    """Whether any process has ``path`` open for writing, or mapped, as far as the system tells.
 
-    Linux grants a read lease on a file only if nobody has it open for writing.  Other systems,
-    other users' files and most network file systems do not say; the answer is then ``False``.
+    Linux grants a read lease on a file only if nobody does.  Other systems, other users' files and
+    most network file systems do not tell.
 
     :raises OSError: if the file cannot be opened.
     """
     if sys.platform != "linux":
-        return False
+        return Writer.UNKNOWN
     import fcntl
 
     set_signal = 10  # F_SETSIG, which the fcntl module does not name before Python 3.13
@@ -137,10 +166,11 @@ def has_writer(path: str) -> bool:
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     except OSError as error:
-        return error.errno in (errno.EAGAIN, errno.EBUSY)
+        held = error.errno in (errno.EAGAIN, errno.EBUSY)
+        return Writer.SOMEBODY if held else Writer.UNKNOWN
     finally:
         os.close(descriptor)
-    return False
+    return Writer.NOBODY
 
 
 def scan(config: WatchConfig, root: Path, below: Sequence[str] = ("",)) -> Scan:

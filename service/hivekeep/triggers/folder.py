@@ -22,6 +22,7 @@ from hivekeep.triggers.examine import (
     Readable,
     Scan,
     Unreadable,
+    Unsettled,
     examine,
     look,
     relative_to,
@@ -31,10 +32,10 @@ from hivekeep.triggers.inventory import Inventory, is_unchanged
 from hivekeep.triggers.model import Batch, Fingerprint, FoundFile, WatchConfig
 from hivekeep.triggers.names import is_inside, is_wanted
 from hivekeep.triggers.outbox import Outbox
-from hivekeep.triggers.settle import Settling, Verdict, is_patient
+from hivekeep.triggers.settle import Pending, Settling, Verdict, Waits, is_patient
 from hivekeep.triggers.source import FolderSource, Mailbox, Signal, SignalKind
 
-_CHUNK = 64  # files that are read before the folder's other business gets its turn
+_CHUNK = 64  # files that are looked at before the folder's other business gets its turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class WatchedFolder:
         self._mailbox = Mailbox()
         self._source = FolderSource(self._mailbox)
         self._outbox = Outbox(config, inventory, ports.on_batch, ports.new_id, ports.retry_seconds)
-        self._settling = Settling(config.settle_seconds)
+        self._settling = self._nothing_pending()
         self._state = "starting"
         self._problem = ""
         self._root: Path | None = None
@@ -100,7 +101,7 @@ class WatchedFolder:
 
     async def _watch(self) -> None:
         await self._outbox.recall()
-        self._settling = Settling(self.config.settle_seconds)
+        self._settling = self._nothing_pending()
         self._identity = None
         self._problem = ""
         signals = [Signal(SignalKind.ROOT)]
@@ -113,6 +114,9 @@ class WatchedFolder:
                 await self._find_copies()
             await self._outbox.deliver(anyio.current_time())
             signals = await self._next_signals()
+
+    def _nothing_pending(self) -> Settling:
+        return Settling(Waits(self.config.settle_seconds, self.config.closed_seconds))
 
     async def _next_signals(self) -> list[Signal]:
         due = [self._settling.next_check(), self._poll_at, self._outbox.next_due()]
@@ -148,7 +152,8 @@ class WatchedFolder:
                 case SignalKind.GONE if path not in self._settling:
                     continue
                 case _ if is_wanted(self.config, relative):
-                    self._settling.touch(path, now)
+                    closed = signal.kind is SignalKind.CLOSED
+                    self._settling.touch(path, now, closed=closed)
         if folders and self.config.recursive:
             await self._rescan(_outermost(folders))
 
@@ -187,7 +192,7 @@ class WatchedFolder:
     async def _lose_root(self) -> None:
         await run_sync(self._source.detach)
         self._root = self._identity = None
-        self._settling = Settling(self.config.settle_seconds)
+        self._settling = self._nothing_pending()
         self._state = "folder is missing"
         # No notification tells of a file system that is mounted.
         self._poll_at = anyio.current_time() + self._ports.poll_seconds
@@ -242,37 +247,42 @@ class WatchedFolder:
         root = self._root
         if root is None:
             return
-        due = self._settling.due(anyio.current_time())
-        for start in range(0, len(due), _CHUNK):
-            paths = due[start : start + _CHUNK]
-            seen = await run_sync(_look_at_all, paths, root)
-            now = anyio.current_time()
-            settled: list[tuple[str, bool]] = []
-            for path, fingerprint in zip(paths, seen, strict=True):
-                if fingerprint is None:
-                    self._settling.drop(path)
-                elif self._settling.observe(path, fingerprint, now) is Verdict.SETTLED:
-                    settled.append((path, is_patient(self._settling.peek(path), now)))
-            if settled:
-                await self._admit(settled, root)
+        paths = self._settling.due(anyio.current_time(), _CHUNK)
+        seen = await run_sync(_look_at_all, paths, root) if paths else []
+        now = anyio.current_time()
+        settled: list[tuple[str, bool, bool]] = []
+        for path, fingerprint in zip(paths, seen, strict=True):
+            if fingerprint is None:
+                self._settling.drop(path)
+            elif self._settling.observe(path, fingerprint, now) is Verdict.SETTLED:
+                pending = self._settling.peek(path)
+                settled.append((path, is_patient(pending, now), self._in_a_hurry(pending, now)))
+        if settled:
+            await self._admit(settled, root)
 
-    async def _admit(self, settled: list[tuple[str, bool]], root: Path) -> None:
+    def _in_a_hurry(self, pending: Pending, now: float) -> bool:
+        return now < pending.quiet_since + self.config.settle_seconds
+
+    async def _admit(self, settled: list[tuple[str, bool, bool]], root: Path) -> None:
         found, given_up, changing = await run_sync(self._examine, settled, root)
         now = anyio.current_time()
-        busy = {file.path: file for file in changing}
-        for path, _ in settled:
+        unsettled = {file.path: file.why for file in changing}
+        for path, *_ in settled:
             pending = self._settling.take(path)
-            if path in busy and busy[path].writer:
-                self._settling.wait_for_writer(path, pending, now)
-            elif path in busy:
-                self._settling.touch(path, now)
+            match unsettled.get(path):
+                case Unsettled.WRITER:
+                    self._settling.wait_for_writer(path, pending, now)
+                case Unsettled.UNTOLD:
+                    self._settling.distrust(path, pending)
+                case Unsettled.CHANGED:
+                    self._settling.touch(path, now)
         self._outbox.discard(given_up)
         self._outbox.add(found, now)
         if given_up:
             await self._find_copies()
 
     def _examine(
-        self, settled: list[tuple[str, bool]], root: Path
+        self, settled: list[tuple[str, bool, bool]], root: Path
     ) -> tuple[list[FoundFile], list[str], list[Changing]]:
         """Read files and record what they are.
 
@@ -283,8 +293,9 @@ class WatchedFolder:
         own: list[Readable] = []
         unreadable: list[Unreadable] = []
         changing: list[Changing] = []
-        for path, patient in settled:
-            match examine(path, root, self._ports.hash_file, wait_for_writer=patient):
+        for path, patient, hurried in settled:
+            hash_file = self._ports.hash_file
+            match examine(path, root, hash_file, wait_for_writer=patient, must_tell=hurried):
                 case Readable() as file:
                     mine = self._ports.is_own_output(Path(path))
                     (own if mine else readable).append(file)

@@ -19,7 +19,9 @@ class WatchConfig:
     file and part of what "the same work" means.  ``include`` and ``exclude`` are shell patterns,
     compared without regard to case with a file's name, or with its path below ``folder`` if they
     hold a slash; no ``include`` means every file.  A file is settled when it has not changed for
-    ``settle_seconds``, and a batch closes when nothing more settled for ``batch_seconds``.
+    ``settle_seconds``, or for ``closed_seconds`` if the system told that it was closed and that
+    nobody writes to it.  Work on it starts then; its result waits until nothing more has settled
+    for ``batch_seconds``, so that files that came together are in one.
     """
 
     id: str
@@ -32,13 +34,14 @@ class WatchConfig:
     exclude: tuple[str, ...] = ()
     settle_seconds: float = 1.0
     batch_seconds: float = 3.0
+    closed_seconds: float = 0.1
 
 
 class FileState(StrEnum):
     """What is known of a file in a watched folder."""
 
     SEEN = "seen"
-    """New, and waiting for its batch to close."""
+    """New, and not yet in a batch."""
     BATCHED = "batched"
     """In a batch whose delivery is not confirmed; delivered again after a crash."""
     RUNNING = "running"
@@ -69,7 +72,7 @@ class FoundFile:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Files of one watched folder that settled together.
+    """Files of one watched folder that settled at the same time.
 
     The same batch, with the same ``id``, is delivered again if the program was killed before the
     delivery was confirmed; starting work for it must therefore be idempotent by ``id``.

@@ -1,8 +1,9 @@
 """Batches of one watched folder on their way to whoever works on them.
 
-Responsible for putting settled files together and for delivering each batch until it is accepted;
-not for finding files.  Invariant: a batch is in the inventory before it is delivered, and leaves
-the outbox only after its delivery was confirmed there.
+Responsible for handing over settled files, together with those that came while a batch was refused,
+and for delivering each batch until it is accepted; not for finding files.  Invariant: a batch is in
+the inventory before it is delivered, and leaves the outbox only after its delivery was confirmed
+there.
 """
 
 from __future__ import annotations
@@ -92,20 +93,20 @@ class Outbox:
         return min(times, default=None)
 
     async def close(self, now: float, root: Path, pending: Settling) -> bool:
-        """Make batches of the waiting files if their time has come.
+        """Make batches of the waiting files, unless they only gather behind a refused one.
 
         Files in ``pending`` are changing again and wait for the next batch.
 
         :returns: whether content was given up with a vanished file, so that a copy of it that was
             passed over has to be found anew.
         """
-        if self._window is None or now < self._closes_at(self._window):
+        if not self._files or (self._window and now < self._closes_at(self._window)):
             return False
         ready = {path: file for path, file in self._files.items() if path not in pending}
         gone = set(await run_sync(_vanished, list(ready), root))
         files = [file for path, file in ready.items() if path not in gone]
         self._files = {path: file for path, file in self._files.items() if path not in ready}
-        self._window = Window(now, now) if self._files else None
+        self._window = Window(now, now) if self._files and self.reason else None
         for start in range(0, len(files), BATCH_FILES):
             chunk = tuple(files[start : start + BATCH_FILES])
             batch = Batch(self._new_id(), self._config, chunk)
@@ -133,7 +134,7 @@ class Outbox:
             del self._held[batch.id]
 
     def _closes_at(self, window: Window) -> float:
-        return window.closes_at(self._config.batch_seconds)
+        return window.closes_at(self._config.batch_seconds) if self.reason else window.opened
 
     def _new_held(self, batch: Batch) -> _Held:
         return _Held(batch, due=anyio.current_time(), delay=self._retry_seconds)

@@ -2,7 +2,8 @@
 
 Responsible for the decision only: observations and the time are handed in, so that a property test
 can run it ten thousand times.  Invariant: a file settles only after its size and times were seen
-unchanged over ``settle_seconds`` since the last sign of life.
+unchanged since the last sign of life: over ``settle_seconds``, or over ``closed_seconds`` if that
+sign was that somebody closed it or moved it in, and nothing speaks against it.
 """
 
 from __future__ import annotations
@@ -29,22 +30,38 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Waits:
+    """Seconds for which a file has to be quiet: by default, and if it was ``closed``."""
+
+    settle: float
+    closed: float
+
+
+@dataclass(frozen=True, slots=True)
 class Pending:
-    """A file that may still change: quiet since when (seconds), and when to look again."""
+    """A file that may still change: quiet since when (seconds), and when to look again.
+
+    ``closed`` says that the latest sign of life was that it was closed or moved in.
+    """
 
     quiet_since: float
     check_at: float
     fingerprint: Fingerprint | None = None
+    closed: bool = False
 
 
 def decide(
-    pending: Pending, seen: Fingerprint, now: float, settle_seconds: float
+    pending: Pending, seen: Fingerprint, now: float, waits: Waits
 ) -> tuple[Verdict, Pending]:
     """What ``seen`` at ``now`` means for a pending file, and its state afterwards."""
-    quiet_since = pending.quiet_since if seen == pending.fingerprint else now
-    ready_at = quiet_since + settle_seconds
+    same = seen == pending.fingerprint
+    quiet_since = pending.quiet_since if same else now
+    # Changed without a sign, it has a writer of whom the system does not tell.
+    closed = pending.closed and (same or pending.fingerprint is None)
+    # An empty file is often only a name that a program keeps for what it is about to write.
+    ready_at = quiet_since + (waits.closed if closed and seen.size else waits.settle)
     verdict = Verdict.SETTLED if now >= ready_at else Verdict.WAITING
-    return verdict, Pending(quiet_since, ready_at, seen)
+    return verdict, Pending(quiet_since, ready_at, seen, closed)
 
 
 def is_patient(pending: Pending, now: float) -> bool:
@@ -55,8 +72,8 @@ def is_patient(pending: Pending, now: float) -> bool:
 class Settling:
     """The pending files of one watched folder, by path; times are monotonic seconds."""
 
-    def __init__(self, settle_seconds: float) -> None:
-        self._settle_seconds = settle_seconds
+    def __init__(self, waits: Waits) -> None:
+        self._waits = waits
         self._pending: dict[str, Pending] = {}
         # Lazily corrected: an entry counts only if it still agrees with ``_pending``.
         self._order: list[tuple[float, str]] = []
@@ -67,18 +84,18 @@ class Settling:
     def __contains__(self, path: str) -> bool:
         return path in self._pending
 
-    def touch(self, path: str, now: float) -> None:
+    def touch(self, path: str, now: float, *, closed: bool = False) -> None:
         """A sign of life: look at ``path`` at once and start its quiet time anew."""
-        self._put(path, Pending(quiet_since=now, check_at=now))
+        self._put(path, Pending(quiet_since=now, check_at=now, closed=closed))
 
     def drop(self, path: str) -> None:
         """Forget ``path``: it is gone or was dealt with."""
         self._pending.pop(path, None)
 
-    def due(self, now: float) -> list[str]:
+    def due(self, now: float, at_most: int) -> list[str]:
         """The paths that have to be looked at now; each must then be observed or dropped."""
         paths: dict[str, None] = {}
-        while self._order and self._order[0][0] <= now:
+        while self._order and self._order[0][0] <= now and len(paths) < at_most:
             check_at, path = heapq.heappop(self._order)
             if path in self._pending and self._pending[path].check_at == check_at:
                 paths[path] = None
@@ -96,7 +113,7 @@ class Settling:
     def observe(self, path: str, seen: Fingerprint, now: float) -> Verdict:
         """Take in what ``path`` looks like; a settled file stays until it is taken or dropped."""
         pending = self._pending.get(path) or Pending(now, now)
-        verdict, after = decide(pending, seen, now, self._settle_seconds)
+        verdict, after = decide(pending, seen, now, self._waits)
         if verdict is Verdict.SETTLED:
             self._pending[path] = after
         else:
@@ -113,8 +130,13 @@ class Settling:
 
     def wait_for_writer(self, path: str, pending: Pending, now: float) -> None:
         """Put back ``path``, which is unchanged but open for writing."""
-        recheck = now + max(self._settle_seconds, WRITER_RECHECK)
+        recheck = now + max(self._waits.settle, WRITER_RECHECK)
         self._put(path, replace(pending, check_at=recheck))
+
+    def distrust(self, path: str, pending: Pending) -> None:
+        """Put back ``path``, of which the system does not tell whether someone writes to it."""
+        check_at = pending.quiet_since + self._waits.settle
+        self._put(path, replace(pending, check_at=check_at, closed=False))
 
     def _put(self, path: str, pending: Pending) -> None:
         self._pending[path] = pending

@@ -52,6 +52,8 @@ class SignalKind(StrEnum):
 
     TOUCHED = "touched"
     """A file appeared or was written."""
+    CLOSED = "closed"
+    """A file was closed after it was written, or moved in."""
     GONE = "gone"
     """A file is not there any more."""
     FOLDER = "folder"
@@ -164,7 +166,7 @@ class _FolderHandler(FileSystemEventHandler):
         match event:
             case FileMovedEvent():
                 put(SignalKind.GONE, source)
-                put(SignalKind.TOUCHED, target)
+                put(SignalKind.CLOSED, target)
             case FileDeletedEvent():
                 put(SignalKind.GONE, source)
             case DirCreatedEvent():
@@ -174,8 +176,11 @@ class _FolderHandler(FileSystemEventHandler):
             case DirDeletedEvent():
                 if source == self._root:
                     put(SignalKind.ROOT)
-            case _:
+            case FileModifiedEvent():
                 put(SignalKind.TOUCHED, source)
+            case _:
+                # A file that is moved in from elsewhere only tells that it was created.
+                put(SignalKind.CLOSED, source)
 
 
 class _ParentHandler(FileSystemEventHandler):
@@ -199,6 +204,11 @@ if sys.platform == "linux":
         WatchCallback,
         WatchDescriptor,
     )
+    from watchdog.observers.inotify_move_event_grouper import InotifyMoveEventGrouper
+
+    # Seconds for which a file that was moved away holds back all later events, because its new name
+    # might follow. The kernel puts the two halves of a rename right behind each other.
+    InotifyMoveEventGrouper.delay = 0.02
 
     class _Notifications(InotifyFD):
         """Says what watchdog only logs: lost events, unmounted folders, and refused watches."""
