@@ -6,7 +6,8 @@ Runs move or copy real files and write real workbooks, through the real coordina
 journal, policy gate and audit log; reading and thinking are scripted.  Each run is killed again and
 again until it ends, then compared with an undisturbed one: every file's bytes, every step's result,
 each step journaled as done exactly once and never begun again after that, audit log and journal
-sound.  ``--stop`` also stops a run for so many seconds (SIGSTOP), as a machine does that sleeps.
+sound.  Every other run begins with a few documents that the others join, as in a watched folder.
+``--stop`` also stops a run for so many seconds (SIGSTOP), as a machine does that sleeps.
 """
 
 from __future__ import annotations
@@ -57,11 +58,15 @@ def main() -> None:
     kills = runs = steps = again = 0
     with tempfile.TemporaryDirectory() as folder:
         base = Stage(Path(folder) / "stage", chosen.documents)
-        stages = [replace(base, action=kind) for kind in (FileActionKind.MOVE, FileActionKind.COPY)]
-        wanted = {stage.action: undisturbed(stage) for stage in stages}
+        stages = [
+            replace(base, action=kind, batches=batches)
+            for batches in (1, 6)
+            for kind in (FileActionKind.MOVE, FileActionKind.COPY)
+        ]
+        wanted = {stage: undisturbed(stage) for stage in stages}
         while kills < chosen.kills:
-            stage = stages[runs % 2]
-            expected, seconds = wanted[stage.action]
+            stage = stages[runs % len(stages)]
+            expected, seconds = wanted[stage]
             found, more = disturbed(stage, iter(lambda: chance.uniform(0, seconds * 0.7), None))  # noqa: B023
             wrong += differences(expected, found)
             kills, runs, steps = kills + more, runs + 1, steps + len(found.steps)
@@ -69,7 +74,7 @@ def main() -> None:
             print(f"\r{kills} kills in {runs} runs, {len(wrong)} differences", end="", flush=True)
         print()
         if chosen.stop:
-            expected, seconds = wanted[stages[0].action]
+            expected, seconds = wanted[stages[0]]
             stages[0].set_up()
             killed_after(stages[0], seconds / 2, stopped_for=chosen.stop)
             wrong += differences(expected, traces(stages[0]))

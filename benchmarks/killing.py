@@ -17,7 +17,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from hivekeep.domain.fields import FieldSpec, FieldType, FileAction, FileActionK
 from hivekeep.domain.inference import FinishEvent, FinishReason, GenerateRequest
 from hivekeep.domain.report import RunReport
 from hivekeep.domain.runs import InputFile, RunState, TriggerKind, Usage
-from hivekeep.journal import Journal, journal_key
+from hivekeep.journal import Journal, decode, encode, journal_key
 from hivekeep.policy import PolicyHolder, PolicySources
 from hivekeep.secrets import KeyStore
 from hivekeep.swarm.coordinator import Coordinator
@@ -43,6 +43,7 @@ from hivekeep.swarm.ports import Limits, Ports
 
 RUN = "run1"
 _FIRST_OF_2026 = 1_767_225_600.0
+_BATCH_SECONDS = 0.3
 
 
 class FileSecrets:
@@ -83,11 +84,16 @@ class FileSecrets:
 
 @dataclass(frozen=True)
 class Stage:
-    """One run's folders, made anew under the same names for every run."""
+    """One run's folders, made anew under the same names for every run.
+
+    With more than one of ``batches`` the documents join the run as a watched folder's do, and come
+    again after each kill, as that makes sure of.
+    """
 
     root: Path
     documents: int = 24
     action: FileActionKind = FileActionKind.MOVE
+    batches: int = 1
 
     @property
     def inbox(self) -> Path:
@@ -148,6 +154,22 @@ class Stage:
         return tuple(
             InputFile(str(path), *file_sha256(path)) for path in sorted(self.inbox.iterdir())
         )
+
+    def requests(self) -> list[RunRequest]:
+        """What is asked for, in the order in which it is."""
+        whole = RunRequest(
+            self.plan(), self.inputs(), "Killed", TriggerKind.COMMAND, output=str(self.results)
+        )
+        if self.batches == 1:
+            return [whole]
+        size = -(-self.documents // self.batches)
+        return [
+            replace(
+                whole, inputs=whole.inputs[start : start + size], trigger=TriggerKind.WATCH,
+                watch="w1", batch=f"b{start}", batch_seconds=_BATCH_SECONDS,
+            )
+            for start in range(0, self.documents, size)
+        ]  # fmt: skip
 
 
 class _Scripted:
@@ -218,25 +240,32 @@ def carry_on(
             publisher=_Publisher(world), mover=InputMover(),
             monotonic=lambda: 0.0, new_id=lambda: RUN,
         )  # fmt: skip
-        anyio.run(_until_ended, Coordinator(journal, ports, Limits(agents=agents)), stage)
+        coordinator = Coordinator(journal, ports, Limits(agents=agents))
+        anyio.run(_until_ended, coordinator, _remembered(stage))
     audit.close()
 
 
-async def _until_ended(coordinator: Coordinator, stage: Stage) -> None:
+def _remembered(stage: Stage) -> list[RunRequest]:
+    """What was asked for at first: documents that were moved since are still asked for."""
+    path = stage.root / "asked.json"
+    if not path.exists():
+        text = json.dumps([encode(request) for request in stage.requests()])
+        path.with_suffix(".new").write_text(text)
+        path.with_suffix(".new").replace(path)
+    return [decode(RunRequest, item) for item in json.loads(path.read_text())]
+
+
+async def _until_ended(coordinator: Coordinator, asked: list[RunRequest]) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(coordinator.serve)
         await anyio.lowlevel.checkpoint()
         record = coordinator.records.get(RUN)
-        if record is None:
-            record = await coordinator.submit(
-                RunRequest(
-                    stage.plan(), stage.inputs(), "Killed", TriggerKind.COMMAND,
-                    output=str(stage.results),
-                )
-            )  # fmt: skip
-        elif record.state is RunState.FAILED:
+        if record is not None and record.state is RunState.FAILED:
             await coordinator.resume(RUN)
-        while not record.state.ended or coordinator.busy:  # noqa: ASYNC110 - also after its last event
+        for request in asked:
+            if record is None or request.batch:
+                record = await coordinator.submit(request)
+        while record is None or not record.state.ended or coordinator.busy:  # noqa: ASYNC110 - also after its last event
             await anyio.sleep(0.005)
         tasks.cancel_scope.cancel()
     if record is not None and record.state is RunState.FAILED:

@@ -1,9 +1,9 @@
 """From a file that is closed to the sub-agent that starts on it, and 10,000 files at once.
 
-Runs the real watcher, inventory, journal and coordinator in a temporary folder; reading and
-thinking take no time, because what is measured is the way to them.  The wait that is configured (a
-file must be quiet for a moment, and a batch waits for more files) is part of the latency that a
-person sees; what Hivekeep adds to it is shown on its own.
+Runs the real watcher, inventory, journal, policy gate, audit log and coordinator in a temporary
+folder; reading and thinking take no time, because what is measured is the way to them.  The wait
+that is configured (a closed file must be quiet for a moment) is part of the latency that a person
+sees.  A file that begins a run and one that joins a run are measured apart.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,13 +21,19 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
-from benchmarks.setup import NoMover, NoPublisher, OpenGate, report
+from benchmarks.killing import FileSecrets
+from benchmarks.setup import NoMover, NoPublisher, report
+from hivekeep.audit import AuditLog
+from hivekeep.daemon.gate import PolicyGate
 from hivekeep.documents import file_sha256
+from hivekeep.domain.actions import Action, ActionKind
 from hivekeep.domain.documents import Block, Document
 from hivekeep.domain.inference import FinishEvent, FinishReason, GenerateRequest
 from hivekeep.domain.runs import InputFile, TriggerKind, Usage
 from hivekeep.journal import KEY_BYTES, Event, Journal
+from hivekeep.policy import PolicyHolder, PolicySources
 from hivekeep.recipes import builtin_recipes
+from hivekeep.secrets import KeyStore
 from hivekeep.swarm.coordinator import Coordinator
 from hivekeep.swarm.events import Kind, RunRequest
 from hivekeep.swarm.ports import Limits, Ports
@@ -84,30 +90,48 @@ class InstantEngine:
 
 
 @asynccontextmanager
-async def watching(place: Path, clocked: Clocked) -> AsyncIterator[WatchConfig]:
+async def watching(
+    place: Path, clocked: Clocked, batch_seconds: float
+) -> AsyncIterator[tuple[WatchConfig, Coordinator]]:
     """A watched folder whose files become runs."""
     recipe = builtin_recipes()["receipts"]
     plan = recipe.compile()
     inbox = place / "inbox"
     inbox.mkdir(parents=True)
-    config = WatchConfig("watch", str(inbox), "receipts", plan.recipe_hash, str(place / "out"))
+    config = WatchConfig(
+        "watch", str(inbox), "receipts", plan.recipe_hash, str(place / "out"),
+        batch_seconds=batch_seconds,
+    )  # fmt: skip
     numbers = iter(range(1, 10**9))
+    keys = KeyStore(FileSecrets(place / "keys.json"))
+    nowhere = place / "none"
+    audit = AuditLog.open(place / "audit", keys)
+    gate = PolicyGate(PolicyHolder(PolicySources(nowhere, nowhere, nowhere)), audit)
     with (
+        closing(audit),
         Journal(place / "journal.db", key=bytes(KEY_BYTES), clock=time.time) as journal,
         Inventory(place / "inventory.db", clock=time.time) as inventory,
     ):
         ports = Ports(
-            reader=InstantReader(), engine=InstantEngine(), gate=OpenGate(),
+            reader=InstantReader(), engine=InstantEngine(), gate=gate,
             publisher=NoPublisher(), mover=NoMover(), monotonic=time.monotonic,
             new_id=lambda: f"bench{next(numbers):04d}", observe=clocked.observe,
         )  # fmt: skip
         coordinator = Coordinator(journal, ports, Limits())
 
         async def on_batch(batch: Batch) -> None:
+            # What the daemon's service asks before it submits a batch.
+            for action in (
+                Action(ActionKind.WATCH_FOLDER, path=batch.config.folder),
+                Action(ActionKind.USE_RECIPE, recipe=plan.recipe),
+                Action(ActionKind.START_RUN, recipe=plan.recipe, count=len(batch.files)),
+                Action(ActionKind.USE_MODEL, model=plan.model),
+            ):
+                await gate.require(action)
             inputs = tuple(InputFile(str(f.path), f.sha256, f.size) for f in batch.files)
             await coordinator.submit(
                 RunRequest(plan, inputs, "", TriggerKind.WATCH, str(place / "out"),
-                           watch=config.id, batch=batch.id)
+                           watch=config.id, batch=batch.id, batch_seconds=config.batch_seconds)
             )  # fmt: skip
 
         service = WatchService(
@@ -118,7 +142,7 @@ async def watching(place: Path, clocked: Clocked) -> AsyncIterator[WatchConfig]:
             tasks.start_soon(service.run)
             await anyio.lowlevel.checkpoint()
             await service.add(config)
-            yield config
+            yield config, coordinator
             tasks.cancel_scope.cancel()
 
 
@@ -130,20 +154,21 @@ def drop(inbox: Path, name: str, clocked: Clocked) -> None:
     clocked.closed[str(path)] = time.monotonic()
 
 
-async def one_by_one(place: Path, files: int) -> Clocked:
+async def one_by_one(place: Path, files: int, batch_seconds: float) -> Clocked:
     """Each file alone, the next one once an agent has started on it."""
     clocked = Clocked()
-    async with watching(place, clocked) as config:
+    async with watching(place, clocked, batch_seconds) as (config, _):
         for number in range(files):
             drop(Path(config.folder), f"single-{number}.txt", clocked)
             await clocked.until(number + 1, 60)
     return clocked
 
 
-async def all_at_once(place: Path, files: int) -> Clocked:
-    """All files as fast as they can be written."""
+async def all_at_once(place: Path, files: int) -> tuple[Clocked, int]:
+    """All files as fast as they can be written, and the number of runs they became."""
     clocked = Clocked()
-    async with watching(place, clocked) as config:
+    usual = WatchConfig("", "", "", "", "").batch_seconds
+    async with watching(place, clocked, usual) as (config, coordinator):
 
         def write() -> None:
             for number in range(files):
@@ -151,34 +176,47 @@ async def all_at_once(place: Path, files: int) -> Clocked:
 
         await anyio.to_thread.run_sync(write)
         await clocked.until(files, 900)
-    return clocked
+        return clocked, len(coordinator.records)
+
+
+def show(name: str, latencies: list[float]) -> float:
+    """Print the distribution of one series; its 99th percentile in seconds."""
+    alone = sorted(latencies)
+    p50, p99 = statistics.median(alone), alone[min(len(alone) - 1, int(len(alone) * 0.99))]
+    waits = WatchConfig("", "", "", "", "").closed_seconds
+    print(
+        f"{name}, n={len(alone)}: close to start {p50:.3f} s median, {p99:.3f} s p99, "
+        f"{alone[-1]:.3f} s at most; {waits} s of it configured"
+    )
+    return p99
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--singles", type=int, default=20)
+    parser.add_argument("--singles", type=int, default=100)
     parser.add_argument("--burst", type=int, default=10_000)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="hivekeep-watch-") as scratch:
-        singles = anyio.run(one_by_one, Path(scratch) / "one", options.singles)
+        beginning = anyio.run(one_by_one, Path(scratch) / "begin", options.singles, 0.0)
+        joining = anyio.run(one_by_one, Path(scratch) / "join", options.singles, 60.0)
         begin = time.monotonic()
-        burst = anyio.run(all_at_once, Path(scratch) / "all", options.burst)
+        burst, runs = anyio.run(all_at_once, Path(scratch) / "all", options.burst)
         took = time.monotonic() - begin
-    config = WatchConfig("", "", "", "", "")
-    configured = config.settle_seconds + config.batch_seconds
-    alone = sorted(singles.latencies())
-    p50, p99 = statistics.median(alone), alone[min(len(alone) - 1, int(len(alone) * 0.99))]
+    p99 = max(
+        show("a file that begins a run", beginning.latencies()),
+        show("a file that joins a run", joining.latencies()),
+    )
     missed = options.burst - len(burst.started)
-    print(f"one file at a time, n={len(alone)}: close to start {p50:.3f} s median, {p99:.3f} s p99")
-    print(f"  of which configured: quiet {config.settle_seconds} s, batch {config.batch_seconds} s")
-    print(f"  added by Hivekeep: {p50 - configured:.3f} s median, {p99 - configured:.3f} s p99")
-    print(f"{options.burst} files at once: {missed} missed, all started after {took:.1f} s")
+    print(
+        f"{options.burst} files at once: {missed} missed, first after "
+        f"{min(burst.latencies()):.2f} s, all started after {took:.1f} s, in {runs} runs"
+    )
     report(
         "watch_latency", p99, "s", "<= 0.25 s p99, none missed",
         holds=p99 <= GOAL_SECONDS and missed == 0,
-        against=f"configured wait {configured:.1f} s; burst of {options.burst}: {missed} missed",
-        n=len(alone),
+        against=f"the quiet time that is configured; burst of {options.burst}: {missed} missed",
+        n=2 * options.singles,
     )  # fmt: skip
 
 

@@ -32,9 +32,12 @@ from hivekeep.journal import Journal, NewEvent, journal_key
 from hivekeep.swarm.events import Kind
 
 
+@pytest.mark.parametrize("batches", [1, 5])
 @pytest.mark.parametrize("action", [FileActionKind.MOVE, FileActionKind.COPY])
-def test_nothing_is_lost_and_nothing_done_twice(action: FileActionKind, tmp_path: Path) -> None:
-    stage = Stage(tmp_path / "stage", documents=10, action=action)
+def test_nothing_is_lost_and_nothing_done_twice(
+    action: FileActionKind, batches: int, tmp_path: Path
+) -> None:
+    stage = Stage(tmp_path / "stage", documents=10, action=action, batches=batches)
     wanted, seconds = undisturbed(stage)
     assert len([name for name in wanted.files if name.startswith("results/")]) == 2
     assert len([name for name in wanted.files if name.startswith("archive/")]) == 9
