@@ -8,7 +8,6 @@ unless the head or a checkpoint kept elsewhere says that the log was longer.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -94,6 +93,8 @@ def _reports(
         for path in paths:
             yield check_segment(path, inspect, wanted)
         return
+    from concurrent.futures import ProcessPoolExecutor  # costly, and seldom needed
+
     with ProcessPoolExecutor(jobs) as pool:
         count = len(paths)
         yield from pool.map(

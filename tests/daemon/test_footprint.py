@@ -9,7 +9,7 @@ import pytest
 
 # Each is megabytes of memory or a parser of hostile files, and belongs into another process.
 FOREIGN = (
-    "PIL", "apscheduler", "docx", "httpx", "llama_cpp", "llguidance", "lxml", "numpy",
+    "PIL", "apscheduler", "docx", "fastapi", "httpx", "llama_cpp", "llguidance", "lxml", "numpy",
     "onnxruntime", "openpyxl", "pptx", "pypdf", "pypdfium2", "python_calamine", "rapidocr", "ray",
     "rich", "selectolax", "sqlalchemy", "typer", "webview",
 )  # fmt: skip
@@ -33,4 +33,4 @@ def test_the_daemon_starts_without(package: str, loaded: set[str]) -> None:
 
 
 def test_the_check_sees_what_is_loaded(loaded: set[str]) -> None:
-    assert {"fastapi", "uvicorn", "hivekeep"} <= loaded
+    assert {"starlette", "uvicorn", "hivekeep"} <= loaded

@@ -16,9 +16,13 @@ from pathlib import Path
 import anyio
 import httpx
 import pytest
-from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from hivekeep.daemon.server import ApiServer, bind
 from hivekeep.daemon.visitors import HOST, MOST_BODY, Visitors, objection
@@ -42,14 +46,14 @@ class Api:
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[Api]:
     """The real server and its guard, in front of one route."""
-    application, reached = FastAPI(), []
+    reached: list[str] = []
 
-    @application.api_route("/v1/thing", methods=["GET", "POST", "DELETE"])
-    async def thing() -> dict[str, bool]:
+    async def thing(_request: Request) -> JSONResponse:
         reached.append("thing")
-        return {"ok": True}
+        return JSONResponse({"ok": True})
 
-    application.add_middleware(Visitors)
+    route = Route("/v1/thing", thing, methods=["GET", "POST", "DELETE"])
+    application = Starlette(routes=[route], middleware=[Middleware(Visitors)])
     # Short, because a socket's path may have 107 bytes only.
     folder = Path("/tmp") / f"hk-{os.getpid()}-{threading.get_native_id()}"
     listener = bind(folder / "api.sock")

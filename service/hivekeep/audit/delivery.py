@@ -7,7 +7,6 @@ RFC 5425 (TLS), https://opentelemetry.io/docs/specs/otlp (HTTP with JSON).
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import re
@@ -171,6 +170,8 @@ def _syslog(url: SplitResult, messages: Sequence[bytes]) -> None:
 
 
 def _post(url: SplitResult, scheme: str, path: str, body: bytes, kind: str) -> None:
+    import http.client  # costs memory that a log without a collector does not need
+
     made = http.client.HTTPSConnection if scheme == "https" else http.client.HTTPConnection
     connection = made(url.hostname or "", url.port, timeout=_TIMEOUT)
     try:

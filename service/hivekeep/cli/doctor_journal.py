@@ -11,8 +11,8 @@ import time
 from hivekeep.audit import AuditEvent, AuditLog
 from hivekeep.cli.client import DaemonClient
 from hivekeep.cli.finding import Finding
-from hivekeep.daemon.main import locked
 from hivekeep.daemon.profile import Profile
+from hivekeep.daemon.starting import locked
 from hivekeep.journal import Journal, examine, journal_key, repair
 from hivekeep.secrets import Passphrase, needs_passphrase, open_key_store
 from hivekeep.swarm.recovery import reckon

@@ -11,8 +11,8 @@ import logging
 import sys
 from pathlib import Path
 
-from hivekeep.daemon.main import run
 from hivekeep.daemon.profile import Profile
+from hivekeep.daemon.starting import prepared
 from hivekeep.domain.errors import HivekeepError
 
 
@@ -26,7 +26,11 @@ def main() -> None:
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
-        run(Profile.locate(options.profile), options.passphrase_fd)
+        profile = Profile.locate(options.profile)
+        with prepared(profile, options.passphrase_fd) as open_keys:
+            from hivekeep.daemon.main import run  # all of the daemon, while the keys are opened
+
+            run(profile, open_keys)
     except HivekeepError as error:
         for line in (error.what, error.why, error.next_step):
             if line:

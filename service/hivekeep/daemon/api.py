@@ -10,17 +10,21 @@ import json
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI, Query, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
 
 from hivekeep import __version__
 from hivekeep.daemon.api_runs import add_run_verbs
 from hivekeep.daemon.audit_api import add_audit_routes
+from hivekeep.daemon.describing import describe
+from hivekeep.daemon.routing import Body, Routes, application, json_response
 from hivekeep.daemon.service import Service
 from hivekeep.daemon.visitors import Visitors
-from hivekeep.domain.errors import ErrorCode, HivekeepError, UsageError
+from hivekeep.domain.errors import ErrorCode, HivekeepError, NotFoundError
 
 _STATUS = {
     ErrorCode.USAGE: 422,
@@ -34,11 +38,7 @@ _STATUS = {
 }
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class RunBody(_Body):
+class RunBody(Body):
     """A request for a run. ``recipe`` is a name or the absolute path of a recipe file."""
 
     recipe: str
@@ -49,55 +49,68 @@ class RunBody(_Body):
     executor: Literal["", "local", "ray"] = ""
 
 
-class ResumeBody(_Body):
+class ResumeBody(Body):
     """How to resume."""
 
     retry_failed: bool = False
 
 
-class WatchBody(_Body):
+class WatchBody(Body):
     """A folder to watch."""
 
     folder: str
     recipe: str
     output: str = ""
     recursive: bool = False
-    include: list[str] = []
-    exclude: list[str] = []
+    include: list[str] = Field(default_factory=list)
+    exclude: list[str] = Field(default_factory=list)
     settle_seconds: float | None = Field(default=None, ge=0, le=3600)
     batch_seconds: float | None = Field(default=None, ge=0, le=600)
 
 
-def create_api(service: Service) -> FastAPI:
-    """The application; it has no state of its own."""
-    app = FastAPI(title="Hivekeep local API", version=__version__, docs_url=None, redoc_url=None)
-    app.add_middleware(Visitors)
-    _add_error_handlers(app)
-    _add_run_routes(app, service)
-    add_run_verbs(app, service.runs)
-    _add_watch_routes(app, service)
-    _add_system_routes(app, service)
-    add_audit_routes(app, service.audit)
+def create_routes(service: Service) -> Routes:
+    """The routes that every profile has; parts that are set up elsewhere add theirs."""
+    routes = Routes()
+    _add_run_routes(routes, service)
+    add_run_verbs(routes, service.runs)
+    _add_watch_routes(routes, service)
+    _add_system_routes(routes, service)
+    add_audit_routes(routes, service.audit)
+    return routes
+
+
+def create_api(routes: Routes) -> Starlette:
+    """The application that serves ``routes`` and their description; it has no state of its own."""
+    errors = {HivekeepError: _known, 404: _nowhere, 405: _nowhere}
+    app = application(routes, [Middleware(Visitors)], errors)
+
+    async def document(_request: Request) -> Response:
+        return json_response(describe(routes, "Hivekeep local API", __version__))
+
+    app.add_route("/openapi.json", document)
     return app
 
 
-def _add_error_handlers(app: FastAPI) -> None:
-    @app.exception_handler(HivekeepError)
-    async def known(_request: Request, error: HivekeepError) -> JSONResponse:
-        return JSONResponse(
-            {"error": error.as_dict(), "exit": error.exit_status}, _STATUS.get(error.code, 500)
-        )
-
-    @app.exception_handler(RequestValidationError)
-    async def malformed(_request: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        problem = UsageError("The request is malformed.", why=f"{place}: {first['msg']}.")
-        return JSONResponse({"error": problem.as_dict(), "exit": problem.exit_status}, 422)
+async def _known(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HivekeepError)
+    return _refusal(error, _STATUS.get(error.code, 500))
 
 
-def _add_run_routes(app: FastAPI, service: Service) -> None:
-    @app.post("/v1/runs", status_code=201)
+async def _nowhere(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    problem = NotFoundError(
+        f"The local API has no {request.method} at this address.",
+        next_step="/openapi.json describes what there is.",
+    )
+    return _refusal(problem, error.status_code)
+
+
+def _refusal(error: HivekeepError, status: int) -> Response:
+    return json_response({"error": error.as_dict(), "exit": error.exit_status}, status)
+
+
+def _add_run_routes(routes: Routes, service: Service) -> None:
+    @routes.post("/v1/runs", status=201)
     async def start_run(body: RunBody) -> dict[str, Any]:
         return await service.start_run(
             body.recipe,
@@ -108,56 +121,56 @@ def _add_run_routes(app: FastAPI, service: Service) -> None:
             executor=body.executor,
         )
 
-    @app.get("/v1/runs")
-    async def list_runs(limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> dict[str, Any]:
+    @routes.get("/v1/runs")
+    async def list_runs(limit: Annotated[int, Field(ge=1, le=1000)] = 50) -> dict[str, Any]:
         return {"runs": service.list_runs(limit)}
 
-    @app.get("/v1/runs/{run}")
+    @routes.get("/v1/runs/{run}")
     async def show_run(run: str) -> dict[str, Any]:
         return service.show_run(run)
 
-    @app.get("/v1/runs/{run}/stream")
+    @routes.get("/v1/runs/{run}/stream")
     async def stream_run(run: str) -> StreamingResponse:
         views = service.follow_run(run)
         return StreamingResponse(_server_sent(views), media_type="text/event-stream")
 
-    @app.post("/v1/runs/{run}/cancel")
+    @routes.post("/v1/runs/{run}/cancel")
     async def cancel_run(run: str) -> dict[str, Any]:
         return await service.cancel_run(run)
 
-    @app.post("/v1/runs/{run}/resume")
+    @routes.post("/v1/runs/{run}/resume")
     async def resume_run(run: str, body: ResumeBody) -> dict[str, Any]:
         return await service.resume_run(run, retry_failed=body.retry_failed)
 
 
-def _add_watch_routes(app: FastAPI, service: Service) -> None:
-    @app.get("/v1/watches")
+def _add_watch_routes(routes: Routes, service: Service) -> None:
+    @routes.get("/v1/watches")
     async def list_watches() -> dict[str, Any]:
         return {"watches": service.list_watches()}
 
-    @app.post("/v1/watches", status_code=201)
+    @routes.post("/v1/watches", status=201)
     async def add_watch(body: WatchBody) -> dict[str, Any]:
         return await service.add_watch(**body.model_dump())
 
-    @app.delete("/v1/watches/{watch}")
+    @routes.delete("/v1/watches/{watch}")
     async def remove_watch(watch: str) -> dict[str, Any]:
         return await service.remove_watch(watch)
 
 
-def _add_system_routes(app: FastAPI, service: Service) -> None:
-    @app.get("/v1/status")
+def _add_system_routes(routes: Routes, service: Service) -> None:
+    @routes.get("/v1/status")
     async def status() -> dict[str, Any]:
         return service.status()
 
-    @app.get("/v1/policy")
+    @routes.get("/v1/policy")
     async def policy() -> dict[str, Any]:
         return service.policy_view()
 
-    @app.post("/v1/journal/check")
+    @routes.post("/v1/journal/check")
     async def journal_check() -> dict[str, Any]:
         return await service.journal_check()
 
-    @app.post("/v1/stop", status_code=202)
+    @routes.post("/v1/stop", status=202)
     async def stop() -> dict[str, Any]:
         service.request_stop()
         return {"stopping": True}

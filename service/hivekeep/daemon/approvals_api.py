@@ -9,11 +9,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from hivekeep.approvals import ApprovalDesk, Case, may_always, plain_data, shown_text
 from hivekeep.daemon.asking import account_name
+from hivekeep.daemon.routing import Body, Routes
 from hivekeep.daemon.service import Service
 from hivekeep.domain.approvals import Answer
 from hivekeep.domain.errors import HivekeepError, UsageError
@@ -21,11 +21,7 @@ from hivekeep.domain.errors import HivekeepError, UsageError
 Via = Literal["cli", "popup", "dashboard", "notification", "tray", "api"]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class AnswerBody(_Body):
+class AnswerBody(Body):
     """An answer to exactly the request whose hash is ``digest``."""
 
     answer: Answer
@@ -34,14 +30,14 @@ class AnswerBody(_Body):
     note: str = Field(default="", max_length=500)
 
 
-class Named(_Body):
+class Named(Body):
     """One request of several, by id and hash."""
 
     id: str = Field(min_length=1, max_length=64)
     digest: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
-class AnswersBody(_Body):
+class AnswersBody(Body):
     """One answer to several requests, each named with its hash."""
 
     answer: Answer
@@ -105,33 +101,33 @@ def view(case: Case) -> dict[str, Any]:
     }
 
 
-def add_approval_routes(app: FastAPI, verbs: ApprovalVerbs) -> None:
+def add_approval_routes(routes: Routes, verbs: ApprovalVerbs) -> None:
     """Add the routes under ``/v1/approvals``."""
 
-    @app.get("/v1/approvals")
+    @routes.get("/v1/approvals")
     async def list_approvals(
         state: Literal["pending", "all"] = "pending",
-        limit: Annotated[int, Query(ge=1, le=1000)] = 300,
+        limit: Annotated[int, Field(ge=1, le=1000)] = 300,
     ) -> dict[str, Any]:
         return verbs.listing(state, limit)
 
-    @app.post("/v1/approvals/answers")
+    @routes.post("/v1/approvals/answers")
     async def answer_approvals(body: AnswersBody) -> dict[str, Any]:
         return await verbs.answer_many(body)
 
-    @app.get("/v1/approvals/grants")
+    @routes.get("/v1/approvals/grants")
     async def list_grants() -> dict[str, Any]:
         return {"grants": [plain_data(grant) for grant in verbs.desk.grants()]}
 
-    @app.delete("/v1/approvals/grants/{grant}")
+    @routes.delete("/v1/approvals/grants/{grant}")
     async def revoke_grant(grant: str) -> dict[str, Any]:
         revoked: dict[str, Any] = plain_data(await verbs.desk.revoke(grant, by=account_name()))
         return revoked
 
-    @app.get("/v1/approvals/{approval}")
+    @routes.get("/v1/approvals/{approval}")
     async def show_approval(approval: str) -> dict[str, Any]:
         return view(verbs.desk.case(approval))
 
-    @app.post("/v1/approvals/{approval}/answer")
+    @routes.post("/v1/approvals/{approval}/answer")
     async def answer_approval(approval: str, body: AnswerBody) -> dict[str, Any]:
         return await verbs.answer(approval, body.digest, body.answer, body.via, body.note)

@@ -4,37 +4,33 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from hivekeep.daemon.auditing import AuditDesk
+from hivekeep.daemon.routing import Body, Routes
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class SearchBody(_Body):
+class SearchBody(Body):
     """What to look for. Times are ISO 8601; ``values`` are exact values of indexed fields."""
 
-    values: dict[str, str] = {}
+    values: dict[str, str] = Field(default_factory=dict)
     since: str = ""
     until: str = ""
     text: str = ""
     limit: int = Field(default=100, ge=1, le=100_000)
 
 
-class ExportBody(_Body):
+class ExportBody(Body):
     """What to export; ``confirmed`` says that a person agreed."""
 
     format: str
-    values: dict[str, str] = {}
+    values: dict[str, str] = Field(default_factory=dict)
     since: str = ""
     until: str = ""
     confirmed: bool = False
 
 
-class ProofBody(_Body):
+class ProofBody(Body):
     """Which record to prove; ``older`` is a signed checkpoint."""
 
     record: int = Field(ge=0)
@@ -42,59 +38,59 @@ class ProofBody(_Body):
     older: str = ""
 
 
-class RotateBody(_Body):
+class RotateBody(Body):
     """Whether the owner's key is replaced, too."""
 
     owner: bool = False
 
 
-class ShredBody(_Body):
+class ShredBody(Body):
     """Content older than this is destroyed."""
 
     days: int = Field(ge=0)
 
 
-def add_audit_routes(app: FastAPI, desk: AuditDesk) -> None:
+def add_audit_routes(routes: Routes, desk: AuditDesk) -> None:
     """Everything under ``/v1/audit``."""
 
-    @app.get("/v1/audit")
+    @routes.get("/v1/audit")
     async def show(
-        limit: Annotated[int, Query(ge=1, le=10_000)] = 50,
-        after: Annotated[int | None, Query(ge=0)] = None,
+        limit: Annotated[int, Field(ge=1, le=10_000)] = 50,
+        after: Annotated[int | None, Field(ge=0)] = None,
     ) -> dict[str, Any]:
         return {"records": await desk.show(limit, after)}
 
-    @app.post("/v1/audit/search")
+    @routes.post("/v1/audit/search")
     async def search(body: SearchBody) -> dict[str, Any]:
         found = await desk.search(body.values, body.since, body.until, body.text, body.limit)
         return {"records": found}
 
-    @app.post("/v1/audit/verify")
+    @routes.post("/v1/audit/verify")
     async def verify() -> dict[str, Any]:
         return await desk.verify()
 
-    @app.post("/v1/audit/prove")
+    @routes.post("/v1/audit/prove")
     async def prove(body: ProofBody) -> dict[str, Any]:
         return await desk.prove(body.record, reveal=body.reveal, older=body.older)
 
-    @app.post("/v1/audit/export")
+    @routes.post("/v1/audit/export")
     async def export(body: ExportBody) -> dict[str, Any]:
         return await desk.export(
             body.format, body.values, body.since, body.until, confirmed=body.confirmed
         )
 
-    @app.post("/v1/audit/anchor")
+    @routes.post("/v1/audit/anchor")
     async def anchor() -> dict[str, Any]:
         return await desk.anchor()
 
-    @app.get("/v1/audit/keys")
+    @routes.get("/v1/audit/keys")
     async def keys() -> dict[str, Any]:
         return await desk.show_keys()
 
-    @app.post("/v1/audit/keys/rotate")
+    @routes.post("/v1/audit/keys/rotate")
     async def rotate(body: RotateBody) -> dict[str, Any]:
         return await desk.rotate(owner=body.owner)
 
-    @app.post("/v1/audit/shred")
+    @routes.post("/v1/audit/shred")
     async def shred(body: ShredBody) -> dict[str, Any]:
         return await desk.shred(body.days)

@@ -10,36 +10,27 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import anyio
-from fastapi import FastAPI, Path, Query, Response
-from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+from starlette.responses import Response, StreamingResponse
 
 from hivekeep.daemon.changes import Changes
 from hivekeep.daemon.desktop import Desktop
 from hivekeep.daemon.overview import Glance
 from hivekeep.daemon.pause import LONGEST_SECONDS, Pause
+from hivekeep.daemon.routing import Body, Routes
 
-_PICTURE: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"image/png": {}}, "description": "The page."}
-}
-_EVENTS: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"text/event-stream": {}}, "description": "Overviews."}
-}
+_PICTURE, _EVENTS = "image/png", "text/event-stream"
 _KEEP_ALIVE_SECONDS = 30.0
 _THROTTLE_SECONDS = 0.2
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class PauseBody(_Body):
+class PauseBody(Body):
     """How long to pause; 0 ends a pause."""
 
     seconds: float = Field(ge=0, le=LONGEST_SECONDS)
 
 
-class CorrectionBody(_Body):
+class CorrectionBody(Body):
     """A value as it should be. ``row`` and ``column`` name a cell of a table."""
 
     field: str = Field(min_length=1, max_length=200)
@@ -49,102 +40,100 @@ class CorrectionBody(_Body):
     note: str = Field(default="", max_length=500)
 
 
-class RecipeBody(_Body):
+class RecipeBody(Body):
     """A recipe's text."""
 
     text: str = Field(min_length=1, max_length=200_000)
 
 
 def add_desktop_routes(
-    app: FastAPI, desktop: Desktop, glance: Glance, pause: Pause, changes: Changes
+    routes: Routes, desktop: Desktop, glance: Glance, pause: Pause, changes: Changes
 ) -> None:
     """Add the routes."""
-    _add_state_routes(app, glance, pause, changes)
-    _add_agent_routes(app, desktop)
-    _add_recipe_routes(app, desktop)
+    _add_state_routes(routes, glance, pause, changes)
+    _add_agent_routes(routes, desktop)
+    _add_recipe_routes(routes, desktop)
 
-    @app.get("/v1/runs/{run}/progress")
+    @routes.get("/v1/runs/{run}/progress")
     async def progress(
         run: str,
-        since: Annotated[int, Query(ge=-1)] = -1,
-        wait: Annotated[float, Query(ge=0, le=60)] = 0.0,
+        since: Annotated[int, Field(ge=-1)] = -1,
+        wait: Annotated[float, Field(ge=0, le=60)] = 0.0,
     ) -> dict[str, Any]:
         desktop.progress(run)  # an unknown run is an error at once, not after the wait
         version = await changes.wait(since, at_most=wait)
         return {"version": version, **desktop.progress(run)}
 
-    @app.post("/v1/samples/run", status_code=201)
+    @routes.post("/v1/samples/run", status=201)
     async def run_sample() -> dict[str, Any]:
         return await desktop.run_sample()
 
-    @app.get("/v1/models")
+    @routes.get("/v1/models")
     async def list_models() -> dict[str, Any]:
         return {"models": await desktop.models()}
 
 
-def _add_state_routes(app: FastAPI, glance: Glance, pause: Pause, changes: Changes) -> None:
-    @app.get("/v1/overview")
+def _add_state_routes(routes: Routes, glance: Glance, pause: Pause, changes: Changes) -> None:
+    @routes.get("/v1/overview")
     async def overview() -> dict[str, Any]:
         return {"version": changes.version, **glance.overview()}
 
-    @app.get("/v1/events")
+    @routes.get("/v1/events")
     async def wait_for_event(
-        since: Annotated[int, Query(ge=-1)] = -1,
-        wait: Annotated[float, Query(ge=0, le=60)] = 25.0,
+        since: Annotated[int, Field(ge=-1)] = -1,
+        wait: Annotated[float, Field(ge=0, le=60)] = 25.0,
     ) -> dict[str, Any]:
         version = await changes.wait(since, at_most=wait)
         return {"version": version, **glance.overview()}
 
-    @app.get("/v1/events/stream", response_class=StreamingResponse, responses=_EVENTS)
+    @routes.get("/v1/events/stream", media_type=_EVENTS)
     async def stream_events() -> StreamingResponse:
-        return StreamingResponse(_overviews(glance, changes), media_type="text/event-stream")
+        return StreamingResponse(_overviews(glance, changes), media_type=_EVENTS)
 
-    @app.put("/v1/pause")
+    @routes.put("/v1/pause")
     async def set_pause(body: PauseBody) -> dict[str, Any]:
         pause.set(body.seconds)
         changes.notify()
         return {"paused_until": pause.until}
 
 
-def _add_agent_routes(app: FastAPI, desktop: Desktop) -> None:
-    @app.get("/v1/runs/{run}/agents/{agent}")
+def _add_agent_routes(routes: Routes, desktop: Desktop) -> None:
+    @routes.get("/v1/runs/{run}/agents/{agent}")
     async def show_agent(run: str, agent: str) -> dict[str, Any]:
         return desktop.agent(run, agent)
 
-    @app.get(
-        "/v1/runs/{run}/agents/{agent}/pages/{page}", response_class=Response, responses=_PICTURE
-    )
+    @routes.get("/v1/runs/{run}/agents/{agent}/pages/{page}", media_type=_PICTURE)
     async def draw_page(
-        run: str, agent: str, page: Annotated[int, Path(ge=1, le=100_000)]
+        run: str, agent: str, page: Annotated[int, Field(ge=1, le=100_000)]
     ) -> Response:
-        return Response(await desktop.page(run, agent, page), media_type="image/png")
+        return Response(await desktop.page(run, agent, page), media_type=_PICTURE)
 
-    @app.post("/v1/runs/{run}/agents/{agent}/corrections", status_code=201)
+    @routes.post("/v1/runs/{run}/agents/{agent}/corrections", status=201)
     async def correct(run: str, agent: str, body: CorrectionBody) -> dict[str, Any]:
         return await desktop.correct(run, agent, **body.model_dump())
 
 
-def _add_recipe_routes(app: FastAPI, desktop: Desktop) -> None:
-    @app.get("/v1/recipes")
+def _add_recipe_routes(routes: Routes, desktop: Desktop) -> None:
+    @routes.get("/v1/recipes")
     async def list_recipes() -> dict[str, Any]:
         return {"recipes": desktop.recipes()}
 
-    @app.get("/v1/recipes/new")
+    @routes.get("/v1/recipes/new")
     async def new_recipe(
-        name: Annotated[str, Query(max_length=100)] = "my-recipe",
-        title: Annotated[str, Query(max_length=200)] = "",
+        name: Annotated[str, Field(max_length=100)] = "my-recipe",
+        title: Annotated[str, Field(max_length=200)] = "",
     ) -> dict[str, Any]:
         return desktop.new_recipe(name, title)
 
-    @app.post("/v1/recipes/validate")
+    @routes.post("/v1/recipes/validate")
     async def validate_recipe(body: RecipeBody) -> dict[str, Any]:
         return await desktop.validate_recipe(body.text)
 
-    @app.put("/v1/recipes")
+    @routes.put("/v1/recipes")
     async def save_recipe(body: RecipeBody) -> dict[str, Any]:
         return await desktop.save_recipe(body.text)
 
-    @app.get("/v1/recipes/{name}")
+    @routes.get("/v1/recipes/{name}")
     async def show_recipe(name: str) -> dict[str, Any]:
         return desktop.recipe_text(name)
 

@@ -1,4 +1,4 @@
-"""The daemon's life: take the lock, compose the parts, serve, and end cleanly.
+"""The daemon's life: compose the parts, serve, and end cleanly.
 
 Responsible for composition and lifetime only.  Invariant: parts are closed in the reverse order of
 their opening, and a run under way is left in the journal for the next start.
@@ -6,24 +6,21 @@ their opening, and a run under way is left in the journal for the next start.
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import signal
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import anyio
-from fastapi import FastAPI
 
 from hivekeep import __version__
 from hivekeep.audit import AuditEvent, AuditLog
-from hivekeep.daemon.api import create_api
+from hivekeep.daemon.api import create_api, create_routes
 from hivekeep.daemon.approvals_api import ApprovalVerbs, add_approval_routes
 from hivekeep.daemon.asking import Asking
 from hivekeep.daemon.audit_policy import AuditPolicy, audit_settings
@@ -41,9 +38,11 @@ from hivekeep.daemon.pause import Pause
 from hivekeep.daemon.profile import Profile
 from hivekeep.daemon.remote_models import RemoteDesk, add_remote_routes
 from hivekeep.daemon.retention import Retention
+from hivekeep.daemon.routing import Routes
 from hivekeep.daemon.schedules_api import Planner, add_schedule_routes
 from hivekeep.daemon.server import ApiServer, bind
 from hivekeep.daemon.service import Parts, Service
+from hivekeep.daemon.starting import OpenKeys
 from hivekeep.daemon.watches import WatchRegistry
 from hivekeep.daemon.wiring import (
     open_calibrations,
@@ -56,7 +55,7 @@ from hivekeep.deliverables import ChildPublisher
 from hivekeep.documents import ReaderPool, file_sha256
 from hivekeep.domain.actions import Action
 from hivekeep.domain.documents import ReadLimits
-from hivekeep.domain.errors import DaemonError, HivekeepError
+from hivekeep.domain.errors import HivekeepError
 from hivekeep.domain.fields import Plan
 from hivekeep.engine.answer_cache import AnswerCache, CachedCompleter
 from hivekeep.engine.local import LocalEngine
@@ -68,7 +67,7 @@ from hivekeep.journal import Event, Journal, journal_key
 from hivekeep.journal.database import KEY_BYTES
 from hivekeep.policy import InvalidPolicy, Policy, PolicyHolder
 from hivekeep.recipes import find_recipe
-from hivekeep.secrets import KeyStore, Passphrase, open_key_store
+from hivekeep.secrets import KeyStore
 from hivekeep.swarm.coordinator import Coordinator
 from hivekeep.swarm.events import RunRecord
 from hivekeep.swarm.executors import RayExecutor
@@ -81,18 +80,14 @@ from hivekeep.triggers.schedules import Schedules
 logger = logging.getLogger(__name__)
 
 
-def run(profile: Profile, passphrase_fd: int | None) -> None:
-    """Run the daemon of ``profile`` until it is told to stop.
+def run(profile: Profile, open_keys: OpenKeys) -> None:
+    """Run the daemon of ``profile``, whose lock is held, until it is told to stop.
 
-    :raises HivekeepError: if it is running already, or a part of it cannot be opened.
+    :raises HivekeepError: if a part of it cannot be opened.
     """
     logging.getLogger("hivekeep").setLevel(logging.INFO)
-    profile.create()
     with ExitStack() as stack:
-        stack.enter_context(locked(profile.lock))
-        keys = open_key_store(
-            profile.root, profile_id=profile.id, passphrase=Passphrase(passphrase_fd)
-        )
+        keys = open_keys()
         holder = PolicyHolder(policy_sources(profile))
         audit = AuditLog.open(profile.audit, keys, audit_settings(holder.current()))
         stack.callback(audit.close)
@@ -107,28 +102,6 @@ def run(profile: Profile, passphrase_fd: int | None) -> None:
         )
         daemon = _Daemon(profile, keys, audit, holder, journal, inventory, answers)
         anyio.run(partial(daemon.serve))
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the profile's lock; the system releases it however the process ends.
-
-    :raises DaemonError: if another daemon holds it.
-    """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise DaemonError(
-            "The daemon of this profile is running already.",
-            why=f"{path} is locked.",
-            next_step="'hivekeep daemon status' shows it.",
-        ) from error
-    try:
-        yield
-    finally:
-        os.close(descriptor)
 
 
 class StoreFiles:
@@ -216,12 +189,12 @@ class _Daemon:
             )  # fmt: skip
             for config in registry.configs:
                 await watching.add(config)
-            api = create_api(self._service)
-            add_remote_routes(api, self._remote, engine)
-            add_approval_routes(api, ApprovalVerbs(self._asking.desk, self._service))
-            self._add_desktop(api, coordinator, readers)
-            schedules = self._add_schedules(api)
-            server = ApiServer(api)
+            routes = create_routes(self._service)
+            add_remote_routes(routes, self._remote, engine)
+            add_approval_routes(routes, ApprovalVerbs(self._asking.desk, self._service))
+            self._add_desktop(routes, coordinator, readers)
+            schedules = self._add_schedules(routes)
+            server = ApiServer(create_api(routes))
             await self._note("daemon.start")
             async with anyio.create_task_group() as tasks:
                 if self._ray is not None:
@@ -286,7 +259,7 @@ class _Daemon:
         """The protections without which nothing foreign is opened or run."""
         return tuple(self._gate.policy.current().settings.sandbox.required)
 
-    def _add_desktop(self, api: FastAPI, coordinator: Coordinator, readers: ReaderPool) -> None:
+    def _add_desktop(self, routes: Routes, coordinator: Coordinator, readers: ReaderPool) -> None:
         assert self._service is not None
         desktop = Desktop(
             profile=self._profile, gate=self._gate, coordinator=coordinator, readers=readers,
@@ -296,16 +269,16 @@ class _Daemon:
         glance = Glance(
             lambda: self._records, self._asking.desk, self._pause, self._problems, time.time
         )
-        add_desktop_routes(api, desktop, glance, self._pause, self._changes)
+        add_desktop_routes(routes, desktop, glance, self._pause, self._changes)
 
-    def _add_schedules(self, api: FastAPI) -> Schedules:
+    def _add_schedules(self, routes: Routes) -> Schedules:
         assert self._service is not None
         planner = Planner(
             self._gate, partial(find_recipe, user_dir=self._profile.recipes),
             self._service.start_run,
         )  # fmt: skip
         schedules = Schedules(self._profile.schedules, planner.fire, troubled=planner.troubled)
-        add_schedule_routes(api, planner, schedules)
+        add_schedule_routes(routes, planner, schedules)
         return schedules
 
     def _problems(self) -> list[dict[str, str]]:

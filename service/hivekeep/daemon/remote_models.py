@@ -11,10 +11,10 @@ import secrets
 from typing import Any
 
 import anyio
-from fastapi import FastAPI
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from hivekeep.daemon.gate import PolicyGate
+from hivekeep.daemon.routing import Body, Routes
 from hivekeep.domain.actions import Action, ActionKind
 from hivekeep.domain.errors import UsageError
 from hivekeep.domain.inference import GenerateRequest, Message, Role
@@ -32,10 +32,8 @@ _PROBE: dict[str, Any] = {
 }
 
 
-class RemoteBody(BaseModel):
+class RemoteBody(Body):
     """A remote model; ``key`` empty leaves the key that is kept."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: str
     url: str
@@ -127,21 +125,21 @@ class RemoteDesk:
         }
 
 
-def add_remote_routes(app: FastAPI, desk: RemoteDesk, engine: Engine) -> None:
+def add_remote_routes(routes: Routes, desk: RemoteDesk, engine: Engine) -> None:
     """The routes below ``/v1/remotes``."""
 
-    @app.get("/v1/remotes")
+    @routes.get("/v1/remotes")
     async def list_remotes() -> dict[str, Any]:
         return {"remotes": [desk.view(remote) for remote in desk.models.list()]}
 
-    @app.post("/v1/remotes", status_code=201)
+    @routes.post("/v1/remotes", status=201)
     async def add_remote(body: RemoteBody) -> dict[str, Any]:
         return await anyio.to_thread.run_sync(desk.add, body)
 
-    @app.delete("/v1/remotes/{name}")
+    @routes.delete("/v1/remotes/{name}")
     async def remove_remote(name: str) -> dict[str, Any]:
         return await anyio.to_thread.run_sync(desk.remove, name)
 
-    @app.post("/v1/remotes/{name}/test")
+    @routes.post("/v1/remotes/{name}/test")
     async def test_remote(name: str) -> dict[str, Any]:
         return await desk.test(name, engine)

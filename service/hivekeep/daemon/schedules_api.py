@@ -12,10 +12,10 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import FastAPI
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from hivekeep.daemon.gate import PolicyGate
+from hivekeep.daemon.routing import Body, Routes
 from hivekeep.domain.actions import Action, ActionKind
 from hivekeep.domain.errors import HivekeepError
 from hivekeep.journal import encode
@@ -26,10 +26,8 @@ logger = logging.getLogger(__name__)
 Path = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
-class ScheduleBody(BaseModel):
+class ScheduleBody(Body):
     """A recipe over files and folders at the times of a crontab line."""
-
-    model_config = ConfigDict(extra="forbid")
 
     cron: str = Field(min_length=9, max_length=200)
     recipe: str = Field(min_length=1, max_length=4096)
@@ -97,17 +95,17 @@ def view(schedule: Schedule, when: datetime | None) -> dict[str, Any]:
     return {**shown, "next": when.timestamp() if when else None}
 
 
-def add_schedule_routes(app: FastAPI, planner: Planner, schedules: Schedules) -> None:
+def add_schedule_routes(routes: Routes, planner: Planner, schedules: Schedules) -> None:
     """Add the routes under ``/v1/schedules``."""
 
-    @app.get("/v1/schedules")
+    @routes.get("/v1/schedules")
     async def list_schedules() -> dict[str, Any]:
         return {"schedules": [view(one, when) for one, when in schedules.list()]}
 
-    @app.post("/v1/schedules", status_code=201)
+    @routes.post("/v1/schedules", status=201)
     async def add_schedule(body: ScheduleBody) -> dict[str, Any]:
         return await planner.add(schedules, body)
 
-    @app.delete("/v1/schedules/{schedule}")
+    @routes.delete("/v1/schedules/{schedule}")
     async def remove_schedule(schedule: str) -> dict[str, Any]:
         return await planner.remove(schedules, schedule)

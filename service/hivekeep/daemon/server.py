@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from hivekeep.domain.errors import DaemonError
@@ -92,7 +92,7 @@ class ApiServer(uvicorn.Server):
     its exit flag, which an idle program in a tray must not do; this one waits.
     """
 
-    def __init__(self, app: FastAPI) -> None:
+    def __init__(self, app: Starlette) -> None:
         super().__init__(
             uvicorn.Config(
                 app,

@@ -10,13 +10,19 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hivekeep.domain.errors import JournalError, StorageError
 from hivekeep.journal.database import Connection, DatabaseError, connect, is_plain
 from hivekeep.journal.schema import FIRST_ENCRYPTED, prepare
+
+if TYPE_CHECKING:
+    import sqlite3
+else:
+    # Without a key it is plain SQLite, and one copy of it in memory is enough.
+    from sqlcipher3 import dbapi2 as sqlite3
 
 _BATCH = 500
 _SHA256 = re.compile(r"\b[0-9a-f]{64}\b")

@@ -7,12 +7,10 @@ Invariant: a property list that holds anything but policy is an error.
 
 from __future__ import annotations
 
-import plistlib
 import struct
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
-from xml.parsers.expat import ExpatError
 
 from hivekeep.policy.layers import Layer, Level, parse_data, unusable
 from hivekeep.policy.trusted_files import exists, read_file
@@ -51,6 +49,10 @@ def parse_preferences(raw: bytes, source: str) -> list[Layer]:
 
 
 def _load(raw: bytes, source: str) -> dict[str, Any]:
+    # A parser of XML, which most machines never need.
+    import plistlib
+    from xml.parsers.expat import ExpatError
+
     try:
         data = plistlib.loads(raw)
     except (

@@ -6,13 +6,19 @@ Invariant: a transaction is either durable when it ends or was not made at all.
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hivekeep.domain.errors import JournalError, StorageError
+
+if TYPE_CHECKING:
+    import sqlite3
+else:
+    # The journal brings SQLite along; another copy of it would only take up memory.
+    from sqlcipher3 import dbapi2 as sqlite3
 
 SCHEMA_VERSION = 1
 

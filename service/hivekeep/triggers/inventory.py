@@ -8,15 +8,17 @@ work or done, unless that file failed.
 from __future__ import annotations
 
 import os
-import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from hivekeep.triggers.database import Database
 from hivekeep.triggers.examine import Readable, Unreadable
 from hivekeep.triggers.model import FileRecord, FileState, Fingerprint, FoundFile, WatchConfig
+
+if TYPE_CHECKING:
+    import sqlite3
 
 # Paths are kept as bytes: a file name need not be valid text.
 _COLUMNS = "watch, path, size, mtime_ns, ctime_ns, sha256, recipe_hash, state, reason"
