@@ -31,7 +31,8 @@ from hivekeep.journal import KEY_BYTES, Journal, encode
 from hivekeep.swarm.answers import Answer
 from hivekeep.swarm.coordinator import Coordinator
 from hivekeep.swarm.events import Kind, RunRecord, RunRequest
-from hivekeep.swarm.executors import ClusterSettings, RayExecutor
+from hivekeep.swarm.executors import ClusterSettings
+from hivekeep.swarm.executors.ray_cluster import RayExecutor
 from hivekeep.swarm.ports import Executor, Limits, Ports
 from hivekeep.swarm.verification import Context
 

@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -70,12 +71,15 @@ from hivekeep.recipes import find_recipe
 from hivekeep.secrets import KeyStore
 from hivekeep.swarm.coordinator import Coordinator
 from hivekeep.swarm.events import RunRecord
-from hivekeep.swarm.executors import RayExecutor
 from hivekeep.swarm.ports import Limits, Ports
 from hivekeep.tools import standard_registry
 from hivekeep.tools.code import RunCode
 from hivekeep.triggers import Batch, Inventory, WatchService
 from hivekeep.triggers.schedules import Schedules
+
+if TYPE_CHECKING:
+    from hivekeep.swarm.executors import ClusterSettings
+    from hivekeep.swarm.executors.ray_cluster import RayExecutor
 
 logger = logging.getLogger(__name__)
 
@@ -152,7 +156,7 @@ class _Daemon:
         self._remote = RemoteDesk(RemoteModels(profile.remotes), self._store, keys, self._gate)
         self._stopping = anyio.Event()
         self._cluster = load_cluster(profile.cluster)
-        self._ray = RayExecutor(self._cluster) if self._cluster else None
+        self._ray = _executor(self._cluster) if self._cluster else None
         self._service: Service | None = None
         self._bookkeeper: Bookkeeper | None = None
 
@@ -328,6 +332,12 @@ class _Daemon:
     async def _note(self, action: str) -> None:
         event = AuditEvent("daemon", action, subject=__version__, outcome="done")
         await anyio.to_thread.run_sync(self._audit.append, event)
+
+
+def _executor(cluster: ClusterSettings) -> RayExecutor:
+    from hivekeep.swarm.executors.ray_cluster import RayExecutor  # few profiles have a cluster
+
+    return RayExecutor(cluster)
 
 
 def _new_approval_id() -> str:

@@ -26,7 +26,6 @@ from hivekeep.recipes import find_recipe
 from hivekeep.swarm.coordinator import Coordinator
 from hivekeep.swarm.planning import graph_from_yaml
 from hivekeep.swarm.recording import Recording, record_run
-from hivekeep.swarm.replay import replay
 
 Submit = Callable[..., Awaitable[Any]]
 _ASK_TOKENS = 700
@@ -108,6 +107,8 @@ class RunVerbs:
 
         :raises UsageError: if the run has not finished.
         """
+        from hivekeep.swarm.replay import replay  # seldom asked for in the life of a daemon
+
         return encode(await replay(self._recording(run), publisher=ChildPublisher()))  # type: ignore[no-any-return]
 
     async def export(self, run: str) -> dict[str, Any]:

@@ -6,6 +6,6 @@ it twice is harmless, so that a node may die at any time.
 """
 
 from hivekeep.swarm.executors.local import LocalExecutor
-from hivekeep.swarm.executors.ray_cluster import ClusterSettings, RayExecutor
+from hivekeep.swarm.executors.settings import ClusterSettings
 
-__all__ = ["ClusterSettings", "LocalExecutor", "RayExecutor"]
+__all__ = ["ClusterSettings", "LocalExecutor"]

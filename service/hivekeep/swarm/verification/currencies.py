@@ -11,9 +11,6 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from babel import Locale
-from babel.numbers import list_currencies
-
 LANGUAGES = ("en", "de", "fr", "nl", "es", "it", "pt", "pl", "zh", "ja")
 
 # Symbols whose reading depends on the country; the first is taken when nothing else speaks.
@@ -71,6 +68,8 @@ class CurrencyMention:
 @lru_cache(maxsize=1)
 def known_codes() -> frozenset[str]:
     """Every ISO 4217 code, past ones too, except those that stand for no currency."""
+    from babel.numbers import list_currencies  # an idle daemon needs no locales
+
     return frozenset(list_currencies()) - {"XXX", "XTS"}
 
 
@@ -84,6 +83,8 @@ def _symbols() -> dict[str, tuple[str, ...]]:
 @lru_cache(maxsize=1)
 def _names() -> dict[str, str]:
     """Currency names in the languages we read, folded, for a model that spells one out."""
+    from babel import Locale
+
     table: dict[str, str] = {}
     for language in LANGUAGES:
         for code, name in Locale(language).currencies.items():

@@ -15,8 +15,6 @@ from datetime import date
 from enum import StrEnum
 from functools import lru_cache
 
-from babel import Locale
-
 from hivekeep.swarm.verification.text import fold
 
 # Where these taxes and company forms are printed, no country writes the month first.
@@ -62,6 +60,8 @@ class DateMention:
 
 @lru_cache(maxsize=1)
 def _months() -> dict[str, int]:
+    from babel import Locale  # an idle daemon needs no locales
+
     names: dict[str, int] = {}
     for language in LANGUAGES[:8]:
         locale = Locale(language)
