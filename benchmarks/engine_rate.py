@@ -2,7 +2,9 @@
 
 Every agent has a prompt of its own and answers at length, so that nothing is shared and nothing is
 saved: what is compared is the engine's own cost (scheduling, sampling, its two processes) with bare
-``llama_decode``.  Both sides count prompt and answer tokens over the whole wall-clock time.
+``llama_decode``.  A schema keeps every answer from ending early, because the other side's answers
+have one length; its masks are in our time.  Both sides count prompt and answer tokens over the
+whole wall-clock time.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ async def ours(model: str, agents: int, words: int, answer: int) -> tuple[float,
     async with engine(agents, 512) as local:
         await local.complete(ask(999, model, 4, 1))
         begun, prompt, completion = time.perf_counter(), 0, 0
-        async for event in local.generate([ask(n, model, words, answer) for n in range(agents)]):
+        questions = [ask(n, model, words, answer, exact=True) for n in range(agents)]
+        async for event in local.generate(questions):
             if isinstance(event, FinishEvent):
                 prompt += event.usage.prompt - event.usage.cached
                 completion += event.usage.completion

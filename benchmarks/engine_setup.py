@@ -69,14 +69,21 @@ def calibrations() -> Calibrations:
     return Calibrations(Profile.models() / "calibration")
 
 
-def ask(number: int, model: str, words: int, answer: int, *, run: str = "r") -> GenerateRequest:
-    """A prompt of about ``words`` tokens, unlike any other from its first word on."""
+def ask(
+    number: int, model: str, words: int, answer: int, *, run: str = "r", exact: bool = False
+) -> GenerateRequest:
+    """A prompt of about ``words`` tokens, unlike any other from its first word on.
+
+    ``exact``: a schema keeps the answer from ending before ``answer`` tokens.
+    """
     chance = random.Random(number)
     text = " ".join(chance.choice(_WORDS) for _ in range(words))
     question = f"{number} {text}. Write the numbers from 1 to 999, one a line, and nothing else."
+    schema = {"type": "string", "minLength": 40 * answer} if exact else None
     return GenerateRequest(
-        f"q{number}", run, f"a{number}", model, (Message(Role.USER, question),), max_tokens=answer
-    )
+        f"q{number}", run, f"a{number}", model, (Message(Role.USER, question),), schema,
+        max_tokens=answer,
+    )  # fmt: skip
 
 
 def rss(pids: Sequence[int]) -> int:

@@ -192,6 +192,46 @@ def test_an_urgent_prompt_fills_the_batch_while_others_decode() -> None:
     assert max(len(piece.tokens) for piece in desk.scheduler.plan()) == 256
 
 
+def test_a_burst_is_prefilled_first_and_then_decodes_in_full_width() -> None:
+    desk = Desk(Scheduler(4, 4000, chunk=64, chunk_alone=256), answers=5)
+    for number in range(4):
+        desk.add(number, [number] * 100)
+    widths = []
+    while desk.step():
+        short = [slot for slot in desk.scheduler.slots if slot.pending == 1]
+        widths.append(len(short))
+    assert 4 in widths
+    assert len(widths) <= 2 + 5 + 1
+
+
+def test_jobs_that_decode_wait_for_a_bounded_number_of_prefilled_tokens() -> None:
+    desk = Desk(Scheduler(2, 8000, chunk=64, chunk_alone=256), answers=100)
+    desk.add(1, [1, 2, 3])
+    desk.step()
+    desk.add(2, list(range(6000)))
+    stall = longest = mixed = 0
+    while any(slot.pending > 32 for slot in desk.scheduler.slots) or not mixed:
+        before = desk.computed
+        desk.scheduler.admit(desk.prepare)
+        pieces = desk.scheduler.plan()
+        decodes = any(len(piece.tokens) <= 32 for piece in pieces)
+        mixed += decodes and len(pieces) > 1
+        desk.step()
+        stall = 0 if decodes else stall + desk.computed - before
+        longest = max(longest, stall)
+    assert longest <= 1024 + 256
+    assert mixed >= 4
+
+
+def test_jobs_that_decode_do_not_wait_for_a_less_urgent_prompt() -> None:
+    desk = Desk(Scheduler(2, 4000, chunk=64, chunk_alone=256), answers=100)
+    desk.add(1, [1, 2, 3], priority=1)
+    desk.step()
+    desk.add(2, list(range(1000)))
+    desk.scheduler.admit(desk.prepare)
+    assert sorted(len(piece.tokens) for piece in desk.scheduler.plan()) == [1, 64]
+
+
 def test_a_cancelled_job_frees_its_slot_at_once() -> None:
     desk = Desk(Scheduler(1, 400))
     desk.add(1, list(range(300)))

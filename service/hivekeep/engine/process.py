@@ -26,6 +26,7 @@ _LONGEST_LINE = 64 * 1024 * 1024
 _KEPT_ENVIRONMENT = (
     "PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV",
     "SYSTEMROOT", "CUDA_VISIBLE_DEVICES", "GGML_VK_VISIBLE_DEVICES",
+    "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME",
 )  # fmt: skip
 
 
@@ -121,6 +122,7 @@ def cause_of_death(code: int) -> str:
 def worker_environment() -> dict[str, str]:
     """What a worker may see of our environment: nothing that could hold a secret or a proxy."""
     kept = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
-    # Threads that wait for one another sleep instead of spinning: on a machine that does other
-    # things too, spinning costs most of the speed (docs/engine.md has the numbers).
-    return {"OMP_WAIT_POLICY": "passive", **kept}
+    # Threads that wait for one another spin for microseconds, then sleep: spinning on costs most of
+    # the speed on a machine that does other things too, and sleeping at once a quarter of it on one
+    # that does not (docs/engine.md has the numbers).
+    return {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "0", **kept}

@@ -20,6 +20,8 @@ _MIN_SHARED = 32
 _SHORT = 32
 # How far down the line admission looks for a request that can be placed. Only these have tokens.
 _LOOK_AHEAD = 16
+# After so many prefilled tokens whoever decodes gets a turn.
+_LONGEST_STALL = 1024
 # A decoded token weighs as much of a run's share as this many prefilled ones.
 _DECODE_WEIGHT = 2.0
 
@@ -87,10 +89,8 @@ class Scheduler:
 
     :param slots: number of sequences.
     :param capacity: tokens that fit into one sequence.
-    :param chunk: prefill tokens in a batch in which other jobs decode; small, so that many decode
-        steps ride along with one long prompt.
-    :param chunk_alone: prefill tokens in a batch without decoding, or for a job that is more urgent
-        than those that decode.
+    :param chunk: prefill tokens in a batch in which other jobs decode.
+    :param chunk_alone: prefill tokens in a batch without decoding.
     """
 
     def __init__(
@@ -108,6 +108,7 @@ class Scheduler:
         # The prompts that slots are computing: what they will hold in a moment.
         self._coming = PrefixTree()
         self._clock = 0
+        self._stalled = 0
 
     @property
     def active(self) -> int:
@@ -165,23 +166,27 @@ class Scheduler:
         return placed
 
     def plan(self) -> list[Piece]:
-        """The next batch: all short pending tokens, then prefill, urgent jobs first."""
+        """The next batch: prefill, decoding, or both.
+
+        Among equals prefill goes first: a decode step reads all weights for as many tokens as there
+        are jobs that decode, so it is cheapest when all slots do.  Jobs that decode do not wait for
+        less urgent prompts, nor for more than ``_LONGEST_STALL`` tokens of equally urgent ones;
+        then a smaller piece of a prompt is computed with their tokens.
+        """
         busy = [slot for slot in self.slots if slot.pending]
         short = [slot for slot in busy if slot.pending <= _SHORT]
         long = sorted((slot for slot in busy if slot.pending > _SHORT), key=_urgency)
-        pieces = [self._piece(slot, slot.pending) for slot in short]
-        left = self._chunk_alone if self._may_hurry(short, long) else self._chunk
-        for slot in long:
-            if left <= 0:
-                break
-            piece = self._piece(slot, min(slot.pending, left))
-            left -= len(piece.tokens)
-            pieces.append(piece)
-        return pieces
+        if not short or self._goes_first(long, short):
+            return self._prefill(long, self._chunk_alone)
+        return [self._piece(slot, slot.pending) for slot in short] + self._prefill(
+            long, self._chunk
+        )
 
     def computed(self, pieces: list[Piece]) -> None:
         """The batch was decoded: its tokens are in the cache now."""
         self._clock += 1
+        decoded = any(len(piece.tokens) <= _SHORT for piece in pieces)
+        self._stalled = 0 if decoded else self._stalled + sum(len(p.tokens) for p in pieces)
         for piece in pieces:
             slot = self.slots[piece.slot]
             slot.cached.extend(piece.tokens)
@@ -198,11 +203,24 @@ class Scheduler:
         """The most tokens that ``plan`` can ask for at once."""
         return max(self._chunk, self._chunk_alone) + _SHORT * len(self.slots)
 
-    def _may_hurry(self, short: list[Slot], long: list[Slot]) -> bool:
-        """Whether prefill may fill the batch: nobody decodes, or who does is less urgent."""
-        if not short or not long:
-            return True
-        return _urgency(long[0])[0] < min(_urgency(slot)[0] for slot in short)
+    def _goes_first(self, long: list[Slot], short: list[Slot]) -> bool:
+        """Whether prefill is computed before those who decode."""
+        if not long:
+            return False
+        prompt = _urgency(long[0])[0]
+        decoding = min(_urgency(slot)[0] for slot in short)
+        return prompt < decoding or (prompt == decoding and self._stalled < _LONGEST_STALL)
+
+    def _prefill(self, long: list[Slot], budget: int) -> list[Piece]:
+        """At most ``budget`` tokens of prompts, the most urgent first."""
+        pieces: list[Piece] = []
+        for slot in long:
+            if budget <= 0:
+                break
+            piece = self._piece(slot, min(slot.pending, budget))
+            budget -= len(piece.tokens)
+            pieces.append(piece)
+        return pieces
 
     def _piece(self, slot: Slot, count: int) -> Piece:
         assert slot.job is not None
