@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from typing import Any
 import anyio
 import pytest
 from tests.engine.chat_server import Handler, Server, answers, begin, event, fails, running
+from tests.executors.cluster import make_certificates
 
 from hivekeep.domain.errors import ConfigError, EngineError, PolicyDeniedError, UsageError
 from hivekeep.domain.inference import (
@@ -198,6 +200,30 @@ async def test_a_server_that_cannot_be_reached_and_adapters_fail(server: Server)
             await engine.complete(request(adapter="/x.gguf"))
         events = [event async for event in engine.generate([request(n) for n in range(3)])]
     assert all(isinstance(event, FailEvent) for event in events)
+
+
+@pytest.mark.anyio
+async def test_a_server_proves_itself_with_the_companys_own_authority(
+    server: Server, tmp_path: Path
+) -> None:
+    make_certificates(tmp_path)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "node.pem", tmp_path / "node.key")
+    # The handshake belongs to the request's thread: a stranger must not stop the server.
+    server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    client = Client(server, ca_file=str(tmp_path / "ca.pem"))
+    url = f"https://127.0.0.1:{server.server_port}/v1"
+    client.remote = client.remote.model_copy(update={"url": url})
+    async with client.engine as engine:
+        assert (await engine.complete(request())).text == '{"a":1}'
+        client.remote = client.remote.model_copy(update={"ca_file": ""})
+        with pytest.raises(EngineError, match="could not prove who it is") as refused:
+            await engine.complete(request(2))
+        assert "--ca-file" in refused.value.next_step
+        client.remote = client.remote.model_copy(update={"ca_file": str(tmp_path / "node.key")})
+        with pytest.raises(EngineError, match="cannot be used"):
+            await engine.complete(request(3))
+    assert len(server.bodies) == 1
 
 
 def test_addresses_without_tls_or_with_secrets_are_refused() -> None:
