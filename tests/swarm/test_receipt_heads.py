@@ -119,3 +119,11 @@ def test_of_two_totals_that_differ_by_a_rounding_the_later_one_is_paid() -> None
     found = check(RECEIPTS, document("a.txt", text), {}).get("total")
     assert isinstance(found, FieldValue)
     assert found.value == "87.10"
+
+
+@pytest.mark.parametrize("said", ["SDN. BHD.", "BEST RESTAURANT"])
+def test_a_part_of_a_name_is_doubted(said: str) -> None:
+    page = document("a.txt", "R\n& BEST RESTAURANT\nGREEN LEAF\nSDN. BHD.\nTotal 4.00")
+    found = check(RECEIPTS, page, {"company": said}).get("company")
+    assert isinstance(found, FieldValue)
+    assert found.status is ValueStatus.NEEDS_REVIEW

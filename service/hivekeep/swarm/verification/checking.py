@@ -205,6 +205,8 @@ def _objection(context: Context, spec: FieldSpec, found: Found) -> str:
     labels = [context.label_at(place[0]) for place in found.places if place]
     if not labels or spec.type is FieldType.CURRENCY:
         return ""
+    if spec.type is FieldType.NAME and all(_is_cut_off(context, place) for place in found.places):
+        return "What is printed before it belongs to it."
     best = max(label.score(spec.name) for label in labels)
     if best >= clear(spec):
         return ""
@@ -223,6 +225,14 @@ def _objection(context: Context, spec: FieldSpec, found: Found) -> str:
     if rivals:
         return f"The document's own label points at {rivals[0]}."
     return ""
+
+
+def _is_cut_off(context: Context, place: tuple[Span, ...]) -> bool:
+    """Whether a name begins behind an "&", in the middle of a longer one."""
+    if not place:
+        return False
+    first = place[0]
+    return context.layout.lines[first.line].text[: first.start].rstrip().endswith("&")
 
 
 def _rows(context: Context, spec: FieldSpec, raw: Any) -> RowsValue:

@@ -35,7 +35,7 @@ from hivekeep.swarm.verification.dates import (
 )
 from hivekeep.swarm.verification.labels import Label, Vocabulary
 from hivekeep.swarm.verification.layout import Layout, Line, Span
-from hivekeep.swarm.verification.parties import NameMention, Parties
+from hivekeep.swarm.verification.parties import NameMention, Parties, is_legal_form
 
 NUMBERED, SAME_LINE, LEFT_CELL, ABOVE, LOOSE = 3.5, 3.0, 2.5, 2.0, 1.0
 _IDENTIFIER = re.compile(
@@ -378,7 +378,7 @@ class Context:
         labels = self._vocabulary.labels(text)
         letters = sum(char.isalpha() for char in text)
         covered = sum(c.isalpha() for label in labels for c in text[label.start : label.end])
-        if letters < _LEAST_LETTERS or covered == letters:
+        if letters < _LEAST_LETTERS or covered == letters or is_legal_form(text):
             return "it is not a name"
         other = next((label.other for label in labels if label.other in _NUMBERS), "")
         if other and any(char.isdigit() for char in text):

@@ -75,6 +75,11 @@ def has_legal_form(text: str) -> bool:
     return bool(_LEGAL_FORM.search(text))
 
 
+def is_legal_form(text: str) -> bool:
+    """Whether ``text`` is a legal form and nothing else, as "Sdn. Bhd." is."""
+    return has_legal_form(text) and not any(char.isalnum() for char in _LEGAL_FORM.sub("", text))
+
+
 class Parties:
     """Finds the labelled names of one document."""
 
