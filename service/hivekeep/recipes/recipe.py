@@ -13,6 +13,7 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -227,7 +228,9 @@ def _load(path: Path, *, builtin: bool) -> Recipe:
     return Recipe(_validate(path, raw), path, hashlib.sha256(raw).hexdigest(), builtin)
 
 
+@lru_cache(maxsize=16)
 def _validate(path: Path, raw: bytes) -> RecipeModel:
+    # Kept by its bytes: a watched folder asks for its recipe with every file, and YAML is slow.
     try:
         parsed = parse(raw)
     except ParseError as error:
