@@ -222,9 +222,12 @@ class _Publisher(ReportPublisher):
 
 
 def carry_on(
-    stage: Stage, *, clock: Callable[[], float] = lambda: _FIRST_OF_2026, agents: int = 8
-) -> None:
+    stage: Stage, *, clock: Callable[[], float] = lambda: _FIRST_OF_2026, agents: int = 8,
+    wall: Callable[[], float] = time.time,
+) -> None:  # fmt: skip
     """Begin the run or go on with it, in this process, until it has ended.
+
+    :param clock: the journal's clock; ``wall`` is the audit log's.
 
     :raises HivekeepError: what stopped it, for example a full disk.
     """
@@ -233,7 +236,7 @@ def carry_on(
     world = _Scripted(stage.root)
     nowhere = stage.root / "none"
     policy = PolicyHolder(PolicySources(nowhere, nowhere, stage.root / "policy.json"))
-    audit = AuditLog.open(stage.audit, keys)
+    audit = AuditLog(stage.audit, keys, wall=wall)
     with Journal(path, key=journal_key(keys, path), clock=clock) as journal:
         ports = Ports(
             reader=world, engine=world, gate=PolicyGate(policy, audit),

@@ -144,11 +144,12 @@ class Obedient:
 
     def _answer(self, request: GenerateRequest) -> dict[str, Any]:
         if request.agent.endswith(".plan"):
-            return {"tasks": [{
-                "id": "work", "goal": "Say what the document is about.", "each_document": False,
-                "tools": list(self.tools), "after": [],
-                "outputs": [{"name": "answer", "type": "prose", "description": "the answer"}],
-            }]}  # fmt: skip
+            work = {
+                "do": "agent", "goal": "Say what the document is about.",
+                "tools": list(self.tools),
+                "outputs": [{"name": "answer", "type": "prose", "about": "the answer"}],
+            }  # fmt: skip
+            return {"read": None, "then": [work]}
         said = " ".join(m.content for m in request.messages if m.role is not Role.ASSISTANT)
         turns = sum(message.role is Role.ASSISTANT for message in request.messages)
         wanted = list(self.first.get(request.run, []))

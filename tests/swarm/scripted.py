@@ -150,13 +150,14 @@ def coordinator(
     world: World, journal: Journal, *, limits: Limits | None = None,
     observe: Callable[[Event], None] = lambda _event: None, mover: Any = None,
     publisher: Any = None, tools: Registry | None = None,
+    monotonic: Callable[[], float] | None = None,
 ) -> Coordinator:  # fmt: skip
-    """A coordinator over ``world``."""
+    """A coordinator over ``world``, whose clock ticks once each time it is read."""
     ids = (f"run{number}" for number in itertools.count(1))
     ticks = itertools.count()
     ports = Ports(
         reader=world, engine=world, gate=world, publisher=publisher or world,
-        mover=mover or NoMover(), monotonic=lambda: float(next(ticks)),
+        mover=mover or NoMover(), monotonic=monotonic or (lambda: float(next(ticks))),
         new_id=lambda: next(ids), observe=observe,
     )  # fmt: skip
     return Coordinator(journal, ports, limits or Limits(), tools)

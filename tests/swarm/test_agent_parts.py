@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hivekeep.domain.errors import EngineError
-from hivekeep.swarm.agent import safe_folder
 from hivekeep.swarm.answers import parse_answer
+from hivekeep.swarm.filing import safe_folder
 
 
 @given(st.text())

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import openpyxl
 import pytest
 
 from hivekeep.deliverables import ReportPublisher
@@ -30,13 +31,13 @@ from tests.swarm.served import Served, finish, open_journal, survive
 pytestmark = pytest.mark.anyio
 TEXTS = {"a": "Invoice A-1\nTotal 10.00", "b": "Invoice B-2\nTotal 32.50", "c": "broken"}
 TOTALS = {"a": "10.00", "b": "32.50"}
-READ = {
-    "id": "read", "goal": "Read each invoice.", "each_document": True, "tools": [], "after": [],
-    "outputs": [{"name": "total", "type": "amount", "description": "total"}],
-}  # fmt: skip
+READ: dict[str, Any] = {
+    "goal": "Read each invoice.",
+    "values": [{"name": "total", "type": "amount", "about": "total"}],
+}
 ADD = {
-    "id": "add", "goal": "Add the totals.", "each_document": False, "tools": ["calculate"],
-    "after": ["read"], "outputs": [{"name": "sum", "type": "amount", "description": "the sum"}],
+    "do": "agent", "goal": "Add the totals.", "tools": ["calculate"],
+    "outputs": [{"name": "sum", "type": "amount", "about": "the sum"}],
 }  # fmt: skip
 
 
@@ -55,16 +56,16 @@ def call(tool: str, **arguments: Any) -> str:
 
 
 class Model:
-    """Plans with the given tasks, reads totals, and lets workers make the given calls in turn."""
+    """Plans what it is given, reads totals, and lets workers make the given calls in turn."""
 
-    def __init__(self, tasks: list[dict[str, Any]], *calls: str) -> None:
-        self._tasks = tasks
+    def __init__(self, plan: list[dict[str, Any]], *calls: str) -> None:
+        self._plan = {"read": plan[0] if plan else None, "then": plan[1:]}
         self._calls = calls
 
     def __call__(self, asked: GenerateRequest) -> str | None:
         key = asked.id.rpartition("/")[2]
         if key.startswith("generate:plan"):
-            return json.dumps({"tasks": self._tasks})
+            return json.dumps(self._plan)
         if key.startswith("think:"):
             return self._calls[min(int(key.partition(":")[2]), len(self._calls) - 1)]
         text = asked.messages[-1].content
@@ -79,14 +80,14 @@ def worker(record: RunRecord) -> Any:
 async def test_a_request_is_planned_and_its_tasks_follow_one_another(tmp_path: Path) -> None:
     world = World(dict(TEXTS))
     world.say = Model(
-        [ADD, READ],  # tidied into an order in which it can be done
+        [READ, ADD],
         call("aggregate", field="total", operation="sum"),
         call("finish", sum="42.50"),
     )
     record, _ = await finish(tmp_path, world, asked(tmp_path, ["a", "b", "c"]))
     assert record.state is RunState.FINISHED
     assert record.graph is not None
-    assert [task.id for task in record.graph.tasks] == ["read", "add"]
+    assert [task.id for task in record.graph.tasks] == ["read", "agent"]
     states = [agent.state for agent in record.documents()]
     assert states == [AgentState.DONE, AgentState.DONE, AgentState.FAILED]
     total = worker(record).result.get("sum")
@@ -336,3 +337,150 @@ async def test_a_request_is_replayed_to_the_same_deliverable(tmp_path: Path) -> 
     assert not result.changed
     assert not result.missing
     assert world.done["audit tool.call"] == 3  # the replay has called nothing
+
+
+PAGES = {
+    "a": "Invoice A-1\nSeller Acme\nTotal 10.00 EUR",
+    "b": "Invoice B-2\nSeller Blue\nTotal 2000.00 EUR",
+    "c": "broken",
+    "d": "Letter without any amount",
+}
+TABLE = {
+    "do": "table", "goal": "Invoices over 1000", "sort": "-total", "most": 0,
+    "where": [{"field": "total", "is": "over", "value": "1000"}],
+    "figures": [{"take": "sum", "field": "total"}],
+}  # fmt: skip
+
+
+def reads(asked: GenerateRequest, then: dict[str, Any], values: list[dict[str, Any]]) -> str | None:
+    """A model that plans ``then`` over ``values`` and reads what is printed."""
+    key = asked.id.rpartition("/")[2]
+    if key.startswith("generate:plan"):
+        return json.dumps({"read": {"goal": "Read it.", "values": values}, "then": [then]})
+    text = asked.messages[-1].content
+    found = {"total": None, "kind": "letter", "summary": "It is a letter without any amount."}
+    for number, total in (("A-1", "10.00"), ("B-2", "2000.00")):
+        if number in text:
+            summary = f"Invoice {number} is about {total} EUR."
+            found = {"total": total, "kind": "invoice", "summary": summary}
+    if "reduce" in key:
+        sentence = {"text": "Invoice A-1 and invoice B-2 are both about EUR.", "from": [1, 2]}
+        return json.dumps({"sentences": [sentence]})
+    assert asked.schema is not None
+    return json.dumps({name: found.get(name) for name in asked.schema["properties"]})
+
+
+async def test_a_table_is_made_without_a_model_and_shown_in_the_workbook(tmp_path: Path) -> None:
+    world = World(dict(PAGES))
+    world.say = lambda asked: reads(asked, TABLE, READ["values"])
+    record, _ = await finish(
+        tmp_path, world, asked(tmp_path, list(PAGES)), publisher=ReportPublisher()
+    )
+    assert record.state is RunState.FINISHED
+    assert not any("think:" in request.id for request in world.requests)
+    table = worker(record).result.get("table")
+    shown = [(Path(str(cells[0].value)).name, cells[1].value) for cells in table.rows]
+    assert shown == [("b", "2000.00"), ("d", None)]  # what cannot be judged is there as well
+    assert worker(record).result.get("sum_total").value == "2000.00"
+    book = openpyxl.load_workbook(next(p for p in record.deliverables if p.endswith(".xlsx")))
+    rows = [[cell.value for cell in row] for row in book["Table"].iter_rows()]
+    assert "Invoices over 1000: 2 rows" in str(rows[0][0])
+    assert rows[2] == ["b", 2000]
+    text = await anyio.Path(next(p for p in record.deliverables if p.endswith(".md"))).read_text()
+    assert "| b | 2000.00 |" in text
+    assert "please judge: d" in text
+    assert any("1 of 4 documents: 1 damaged" in line for line in text.splitlines())
+
+
+class Copies:
+    """A mover that remembers what it copied."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def prepare(self, kind: str, source: Path, target: Path, sha256: str) -> dict[str, Any]:
+        """FileMover."""
+        return {"kind": kind, "source": str(source), "target": str(target)}
+
+    def perform(self, prepared: dict[str, Any]) -> Path:
+        """FileMover."""
+        self.world.on_effect(f"copy {prepared['target']}")
+        self.world.done[f"{prepared['kind']} {prepared['target']}"] += 1
+        return Path(prepared["target"])
+
+
+KIND: dict[str, Any] = {
+    "name": "kind",
+    "type": "choice",
+    "about": "what it is",
+    "choices": ["invoice", "letter"],
+}
+FOLDERS = {"do": "folders", "goal": "Sort them", "by": "kind"}
+
+
+async def test_documents_are_copied_into_folders_once_also_when_it_is_tried_again(
+    tmp_path: Path,
+) -> None:
+    world = World(dict(PAGES))
+    world.say = lambda asked: reads(asked, FOLDERS, [KIND])
+    with open_journal(tmp_path) as journal:
+        served = Served(world, journal, mover=Copies(world))
+        async with served.running() as coordinator:
+            record = await coordinator.submit(asked(tmp_path, list(PAGES)))
+            await served.rest(record)
+            copied = {key for key in world.done if key.startswith("copy ")}
+            folder = tmp_path / "Sorted"
+            assert copied == {
+                f"copy {folder}/invoice/a", f"copy {folder}/invoice/b", f"copy {folder}/letter/d"
+            }  # fmt: skip
+            world.texts["c"] = "Letter, mended"
+            await coordinator.resume(record.id, retry_failed=True)
+            await served.rest(record)
+    assert record.state is RunState.FINISHED
+    assert world.done[f"copy {folder}/letter/c"] == 1
+    assert all(world.done[key] == 1 for key in copied)
+
+
+async def test_a_copy_that_policy_denies_is_said_and_nothing_else_is_lost(tmp_path: Path) -> None:
+    world = World(dict(PAGES), denied={ActionKind.COPY_FILE})
+    world.say = lambda asked: reads(asked, FOLDERS, [KIND])
+    record, _ = await finish(tmp_path, world, asked(tmp_path, list(PAGES)))
+    result = worker(record).result
+    assert result.problems == ("3 not copied: No.",)
+    rows = result.get("folders").rows
+    assert [cells[1].value for cells in rows] == ["invoice", "invoice", "letter"]
+    assert {cells[2].status for cells in rows} == {ValueStatus.NEEDS_REVIEW}
+
+
+async def test_a_summary_over_all_documents_keeps_its_sources(tmp_path: Path) -> None:
+    world = World(dict(PAGES))
+    values = [{"name": "summary", "type": "prose", "about": "in short"}]
+    world.say = lambda asked: reads(asked, {"do": "summary", "goal": "All in short"}, values)
+    record, _ = await finish(
+        tmp_path, world, asked(tmp_path, list(PAGES)),
+        limits=Limits(agents=1), publisher=ReportPublisher(),
+    )  # fmt: skip
+    assert record.state is RunState.FINISHED
+    assert worker(record).state is AgentState.DONE
+    text = await anyio.Path(next(p for p in record.deliverables if p.endswith(".md"))).read_text()
+    assert "Invoice A-1 and invoice B-2 are both about EUR" in text
+    assert "**Sources**" in text
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("then", [TABLE, FOLDERS, {"do": "summary", "goal": "In short"}])
+async def test_tables_folders_and_summaries_survive_kills(
+    seed: int, then: dict[str, Any], tmp_path: Path
+) -> None:
+    world = World(dict(PAGES))
+    values = [*READ["values"], KIND, {"name": "summary", "type": "prose", "about": "in short"}]
+    world.say = lambda asked: reads(asked, then, values)
+    out = tmp_path / "out"
+    out.mkdir()
+    record, kills = await survive(
+        tmp_path, world, asked(out, list(PAGES)), seed, mover=Copies(world)
+    )
+    assert record.state is RunState.FINISHED
+    assert worker(record).state is AgentState.DONE
+    assert kills
+    assert all(count == 1 for key, count in world.done.items() if key.startswith("copy "))

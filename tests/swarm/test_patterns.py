@@ -1,4 +1,4 @@
-"""Votes, second looks, sources of sentences, and plans as they are read and edited."""
+"""Votes, second looks, sources of sentences, the tree of a summary, and what workers say."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from hivekeep.domain.documents import Block
 from hivekeep.domain.fields import FieldSpec, FieldType, SecondLook, Vote
 from hivekeep.domain.inference import Message
 from hivekeep.domain.report import Source, Statement
-from hivekeep.domain.tasks import MOST_TASKS, TaskGraph, TaskSpec, problems
 from hivekeep.domain.values import DocumentResult, Evidence, FieldValue, ValueStatus
 from hivekeep.swarm.patterns.aggregate import Finding, Operation, aggregate
 from hivekeep.swarm.patterns.loop import choice_of, next_move
@@ -29,7 +28,6 @@ from hivekeep.swarm.patterns.sampling import GREEDY, Sampling
 from hivekeep.swarm.patterns.second_look import look_again
 from hivekeep.swarm.patterns.sources import grounded_prose, sentences, support
 from hivekeep.swarm.patterns.vote import majority, vote
-from hivekeep.swarm.planning import graph_from_yaml, graph_yaml, read_plan, simple_plan
 from hivekeep.swarm.prompting.budget import estimate_tokens
 from hivekeep.swarm.verification import check
 from tests.swarm.scripted import document, plan
@@ -187,64 +185,11 @@ def test_the_tree_ends_within_the_nodes_that_were_promised(
     assert nodes <= most_reducers(chosen, documents)
 
 
-TOOLS = ("calculate", "search_documents", "read_document")
-texts = st.text(max_size=12)
 wild = st.recursive(
-    st.none() | st.booleans() | st.integers() | texts,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    st.none() | st.booleans() | st.integers() | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
-tasks = st.fixed_dictionaries(
-    {},
-    optional={
-        "id": texts | st.sampled_from(["a", "b", "c"]),
-        "goal": texts,
-        "each_document": st.booleans() | wild,
-        "tools": st.lists(st.sampled_from(TOOLS) | texts, max_size=3),
-        "after": st.lists(st.sampled_from(["a", "b", "c"]), max_size=3),
-        "outputs": st.lists(
-            st.fixed_dictionaries({"name": texts, "type": st.sampled_from(["text", "amount", "x"])})
-            | wild,
-            max_size=3,
-        ),
-    },
-)
-
-
-@given(st.lists(tasks | wild, max_size=6), st.integers(0, 3))
-def test_whatever_a_model_proposes_is_sound_or_refused(made: list[Any], documents: int) -> None:
-    graph, objection = read_plan(json.dumps({"tasks": made}), "goal", TOOLS, documents)
-    if objection:
-        return
-    assert list(problems(graph, TOOLS, documents)) == []
-    ended: set[str] = set()
-    while len(ended) < len(graph.tasks):  # it can be carried out to its last task
-        ready = graph.ready(ended)
-        assert ready
-        ended.update(task.id for task in ready)
-    again = graph_from_yaml(graph_yaml(graph))
-    assert [task.id for task in again.tasks] == [task.id for task in graph.tasks]
-    assert list(problems(again, TOOLS, documents)) == []
-
-
-@pytest.mark.parametrize("documents", [0, 3])
-def test_the_simplest_plan_is_sound(documents: int) -> None:
-    assert list(problems(simple_plan("x", documents, TOOLS), TOOLS, documents)) == []
-
-
-def test_every_fault_of_a_graph_is_named() -> None:
-    task = TaskSpec("a", "x", outputs=(FieldSpec("v", FieldType.TEXT),))
-    for wrong, word in (
-        (TaskGraph(()), "no task"),
-        (TaskGraph((task,) * (MOST_TASKS + 1)), "at most"),
-        (TaskGraph((task, task)), "twice"),
-        (TaskGraph((TaskSpec("A!", "x"),)), "no id"),
-        (TaskGraph((TaskSpec("a", " "),)), "no goal"),
-        (TaskGraph((TaskSpec("a", "x", each_document=True),)), "no outputs"),
-        (TaskGraph((TaskSpec("a", "x", tools=("rm",)),)), "does not exist"),
-        (TaskGraph((TaskSpec("a", "x", after=("b",)), TaskSpec("b", "x"))), "stands before"),
-    ):
-        assert any(word in line for line in problems(wrong, TOOLS, 1)), word
 
 
 @given(st.text(max_size=80) | st.builds(json.dumps, wild))

@@ -11,6 +11,7 @@ from hivekeep.cli import live
 from hivekeep.cli.client import DaemonClient, connect
 from hivekeep.cli.output import JsonFlag, console, print_json, safe, stderr, table, when
 
+_MOST_ROWS = 20
 app = typer.Typer(no_args_is_help=True, help="List, inspect, pause, resume and replay runs.")
 
 RunArgument = Annotated[str, typer.Argument(help="The run's id, or enough of its beginning.")]
@@ -101,10 +102,40 @@ def _print_answers(detail: dict[str, Any]) -> None:
         if agent["role"] == "task" and not agent["parent"]:
             console.print(f"  [bold]{safe(agent['task'])}[/] [dim]{agent['state']}[/]")
             for value in agent["values"]:
-                doubt = " [yellow]?[/]" if value["status"] == "needs_review" else ""
-                console.print(f"    {safe(value['name'])}: {safe(value['value'])}{doubt}")
+                _print_answer(value)
+            for line in agent["problems"]:
+                console.print(f"    [yellow]![/] {safe(line)}")
+    for statement in detail["overview"]:
+        sources = ", ".join(PurePath(source["path"]).name for source in statement["sources"])
+        console.print(f"  • {safe(statement['text'])} [dim]{safe(sources)}[/]")
     _print_failures(detail)
     _print_end(detail)
+
+
+def _print_answer(value: dict[str, Any]) -> None:
+    if "rows" not in value:
+        remark = f" [dim]{safe(value['reason'])}[/]" if value["reason"] else ""
+        console.print(f"    {safe(value['name'])}: {safe(value['value'])}{_doubt(value)}{remark}")
+        return
+    rows = value["rows"]
+    console.print(f"    {len(rows)} row{'' if len(rows) == 1 else 's'}")
+    if not rows:
+        return
+    shown = table(*(safe(cell["name"]) for cell in rows[0]))
+    for file, *cells in rows[:_MOST_ROWS]:
+        named = safe(PurePath(str(file["value"])).name)
+        shown.add_row(named, *(f"{_cell(cell)}{_doubt(cell)}" for cell in cells))
+    console.print(shown)
+    if len(rows) > _MOST_ROWS:
+        console.print(f"    [dim]and {len(rows) - _MOST_ROWS} more in the result[/]")
+
+
+def _cell(cell: dict[str, Any]) -> str:
+    return "" if cell["value"] is None else safe(cell["value"])
+
+
+def _doubt(value: dict[str, Any]) -> str:
+    return " [yellow]?[/]" if value["status"] == "needs_review" else ""
 
 
 def _print_failures(detail: dict[str, Any]) -> None:

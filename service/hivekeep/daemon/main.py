@@ -67,7 +67,7 @@ from hivekeep.engine.store import ModelState, ModelStore
 from hivekeep.journal import Event, Journal, journal_key
 from hivekeep.journal.database import KEY_BYTES
 from hivekeep.policy import InvalidPolicy, Policy, PolicyHolder
-from hivekeep.recipes import find_recipe
+from hivekeep.recipes import find_recipe, known_fields
 from hivekeep.secrets import KeyStore
 from hivekeep.swarm.coordinator import Coordinator
 from hivekeep.swarm.events import RunRecord
@@ -234,6 +234,7 @@ class _Daemon:
             observe=self._observe,
             program_version=__version__,
             executors={RAY: self._ray} if self._ray else {},
+            known_fields=known_fields,
         )
         rules = self._gate.policy.current().settings.runs
         limits = Limits(agents=max(rules.max_agents, 1), steps=rules.max_steps)

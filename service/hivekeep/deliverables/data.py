@@ -88,6 +88,7 @@ def _task(task: TaskOutcome) -> dict[str, Any]:
     if task.failure is not None:
         described["failure"] = {"reason": task.failure.reason, "what": task.failure.line}
     described["values"] = {value.name: _value(value) for value in task.values}
+    described["problems"] = list(task.problems)
     described["files"] = list(task.files)
     return described
 

@@ -9,22 +9,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hivekeep.deliverables.cells import Cell, Look, label, text_cell, value_cell
+from hivekeep.deliverables.cells import Cell, Look, currency_of, label, text_cell, value_cell
 from hivekeep.deliverables.layout import Column, Sheet
-from hivekeep.deliverables.text import file_link, one_line, shown_name
+from hivekeep.deliverables.text import file_link, one_line, sheet_name, shown_name
 from hivekeep.domain.fields import FieldSpec, FieldType
 from hivekeep.domain.report import RunReport, Source, Statement, TaskOutcome
-from hivekeep.domain.values import CheckedValue, FieldValue
+from hivekeep.domain.values import CheckedValue, RowsValue
 
 NO_SOURCE = "no source was found: check it by hand"
 _MOST_SHOWN = 6
 
 
-def finding_sheets(report: RunReport) -> tuple[Sheet, ...]:
-    """The sheets of an overview and of a free request's tasks, if there are any."""
+def finding_sheets(report: RunReport, taken: set[str]) -> tuple[Sheet, ...]:
+    """The sheets of an overview and of a free request's tasks, if there are any.
+
+    :param taken: names of sheets, in lower case, to which those given here are added.
+    """
     sheets = []
     if report.tasks:
         sheets.append(_tasks(report))
+        sheets += _tables(report, taken)
     if report.overview:
         sheets.append(_overview(report))
     return tuple(sheets)
@@ -64,6 +68,38 @@ def spec_of(report: RunReport, value: CheckedValue) -> FieldSpec:
         if spec.name == value.name:
             return spec
     return FieldSpec(value.name, FieldType.PROSE)
+
+
+def task_tables(report: RunReport) -> list[tuple[TaskOutcome, FieldSpec, RowsValue]]:
+    """The tables that tasks gave, each with its task and its columns."""
+    return [
+        (task, spec_of(report, value), value)
+        for task in report.tasks
+        for value in task.values
+        if isinstance(value, RowsValue)
+    ]
+
+
+def _tables(report: RunReport, taken: set[str]) -> list[Sheet]:
+    sheets = []
+    for task, spec, value in task_tables(report):
+        rows = []
+        for row in value.rows:
+            file, *cells = row
+            path = str(file.value)
+            name = text_cell(shown_name(path))
+            first = Cell(name.value, name.number_format, link=file_link(path))
+            currency = currency_of(spec.columns, row)
+            shown = (
+                value_cell(column, cell, currency)
+                for column, cell in zip(spec.columns[1:], cells, strict=False)
+            )
+            rows.append((first, *shown))
+        columns = tuple(Column(label(column)) for column in spec.columns)
+        count = f"{len(rows)} row{'' if len(rows) == 1 else 's'}"
+        title = f"{one_line(task.goal, 200)}: {count}"
+        sheets.append(Sheet(sheet_name(task.id.capitalize(), taken), title, columns, tuple(rows)))
+    return sheets
 
 
 def _overview(report: RunReport) -> Sheet:
@@ -125,7 +161,11 @@ def _task_rows(report: RunReport, task: TaskOutcome) -> list[tuple[Cell, ...]]:
     rows: list[tuple[Cell, ...]] = []
     for value in task.values:
         spec = spec_of(report, value)
-        remark = text_cell(value.reason, wrap=True) if isinstance(value, FieldValue) else Cell()
+        remark = text_cell(value.reason, wrap=True)
         rows.append((name, text_cell(label(spec)), value_cell(spec, value), remark))
+    rows += [
+        (name, text_cell("Remark"), text_cell(one_line(line, 400), Look.REVIEW, wrap=True), Cell())
+        for line in task.problems
+    ]
     rows += [(name, text_cell("File"), text_cell(path, wrap=True), Cell()) for path in task.files]
     return rows

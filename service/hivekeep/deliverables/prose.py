@@ -14,7 +14,7 @@ from hivekeep.deliverables.sheets import count_line, failure_of
 from hivekeep.deliverables.text import one_line, plain, shown_name
 from hivekeep.domain.fields import FieldSpec, FieldType
 from hivekeep.domain.report import DocumentOutcome, RunReport
-from hivekeep.domain.values import FieldValue, ValueStatus
+from hivekeep.domain.values import FieldValue, RowsValue, ValueStatus
 
 _ACTIVE = re.compile(r"([\\`*_\[\]<>#&|~$!])")
 _UNDERLINE = re.compile(r"^([=-])(?=[=\-\s]*$)")
@@ -63,8 +63,29 @@ def _answers(report: RunReport) -> list[str]:
             if isinstance(value, FieldValue) and value.value is not None
         ]
         lines += [f"- File: {escape_line(path)}" for path in task.files]
-        parts.append(f"**{escape_line(task.goal)}**\n\n" + "\n".join(lines or ["- nothing found"]))
+        tables = [value for value in task.values if isinstance(value, RowsValue)]
+        nothing = [] if tables else ["- nothing found"]
+        parts.append(f"**{escape_line(task.goal)}**\n\n" + "\n".join(lines or nothing))
+        parts.extend(_table(spec_of(report, value), value) for value in tables)
+        parts.extend(f"> {escape_line(line)}" for line in task.problems)
     return parts
+
+
+def _table(spec: FieldSpec, value: RowsValue) -> str:
+    """Rows as a Markdown table; the file is named without its folders."""
+    if not value.rows:
+        return "No row."
+    heads = [escape_line(label(column)) for column in spec.columns]
+    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    for file, *cells in value.rows:
+        shown = [escape_line(shown_name(str(file.value)))]
+        shown += [
+            ("" if cell.value is None else escape_line(str(cell.value)))
+            + (" (needs review)" if cell.status is ValueStatus.NEEDS_REVIEW else "")
+            for cell in cells
+        ]
+        lines.append(f"| {' | '.join(shown)} |")
+    return "\n".join(lines)
 
 
 def _overview(report: RunReport) -> list[str]:

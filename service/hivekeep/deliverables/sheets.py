@@ -54,7 +54,7 @@ def build_sheets(report: RunReport, zone: tzinfo | None) -> tuple[Sheet, ...]:
         if spec.type is FieldType.ROWS
     ]
     results = (_results(report, done, tables),) if report.documents or not report.tasks else ()
-    found = finding_sheets(report)
+    found = finding_sheets(report, taken)
     return (*found, *results, *lines, _failures(report), _run(report, zone))
 
 

@@ -16,7 +16,10 @@ RESOURCES = ("steps", "tokens", "seconds", "tool_calls", "bytes_written")
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What was used: journaled steps, tokens in and out, seconds of work, calls, bytes."""
+    """What was used: journaled steps, tokens in and out, seconds, tool calls, bytes.
+
+    An agent's seconds are those of its steps, a run's those for which it was under way.
+    """
 
     steps: int = 0
     tokens: int = 0
@@ -31,6 +34,15 @@ class Spent:
             self.seconds + other.seconds,
             self.tool_calls + other.tool_calls,
             self.bytes_written + other.bytes_written,
+        )
+
+    def __sub__(self, other: Spent) -> Spent:
+        return Spent(
+            self.steps - other.steps,
+            self.tokens - other.tokens,
+            self.seconds - other.seconds,
+            self.tool_calls - other.tool_calls,
+            self.bytes_written - other.bytes_written,
         )
 
 

@@ -131,11 +131,21 @@ class Journal:
 
         :raises StorageError: if the disk is full or read-only; nothing of the batch is kept.
         """
+        return await self.hand_over(events, blobs=blobs)
+
+    def hand_over(
+        self, events: Sequence[NewEvent], *, blobs: Sequence[bytes] = ()
+    ) -> asyncio.Future[list[Event]]:
+        """``append`` that the caller awaits later, so that he can do something else meanwhile.
+
+        What was handed over first is durable first.
+
+        :raises JournalError: if the journal is closed; all else is raised by the future.
+        """
         loop = asyncio.get_running_loop()
-        done = loop.create_future()
+        done: asyncio.Future[list[Event]] = loop.create_future()
         self._hand_over(_Append(events, blobs, done, loop))
-        stored: list[Event] = await done
-        return stored
+        return done
 
     def append_now(self, events: Sequence[NewEvent], *, blobs: Sequence[bytes] = ()) -> list[Event]:
         """``append`` for code that is not async; blocks until durable."""

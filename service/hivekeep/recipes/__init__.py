@@ -4,6 +4,7 @@ Responsible for reading, checking and finding them; the swarm works from the pla
 """
 
 from hivekeep.recipes.comparing import Mismatch, compare
+from hivekeep.recipes.known import known_fields
 from hivekeep.recipes.model import recipe_schema, recipe_schema_text
 from hivekeep.recipes.recipe import (
     Recipe,
@@ -21,6 +22,7 @@ __all__ = [
     "builtin_recipes",
     "compare",
     "find_recipe",
+    "known_fields",
     "load_recipe",
     "new_recipe_text",
     "recipe_schema",

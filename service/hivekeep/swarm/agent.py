@@ -8,12 +8,8 @@ Invariant: an agent always ends, with a result or with a failure, and never take
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import Any
 
-from anyio.to_thread import run_sync
-
-from hivekeep.domain.actions import Action, ActionKind, Label
 from hivekeep.domain.documents import Document
 from hivekeep.domain.errors import (
     AuditError,
@@ -32,6 +28,7 @@ from hivekeep.journal import encode
 from hivekeep.swarm.answers import Answer
 from hivekeep.swarm.events import AgentRecord, Kind
 from hivekeep.swarm.extraction import Extraction, most_extraction_steps
+from hivekeep.swarm.filing import file_document
 from hivekeep.swarm.patterns.second_look import look_again
 from hivekeep.swarm.patterns.vote import vote
 from hivekeep.swarm.ports import Ports
@@ -40,7 +37,7 @@ from hivekeep.swarm.prompting import (
 )
 from hivekeep.swarm.quarantine import Quarantine
 from hivekeep.swarm.reading import read_document, require_travel
-from hivekeep.swarm.steps import RunLog, StepOutcome
+from hivekeep.swarm.steps import RunLog
 from hivekeep.swarm.summarize import summarize
 from hivekeep.swarm.thinking import Thinker
 from hivekeep.swarm.verification import Context
@@ -145,36 +142,10 @@ class Agent:
         action = self._plan.file_action
         chosen = result.get(action.folder_field)
         folder = chosen.value if isinstance(chosen, FieldValue) else None
-        wanted = Path(self._record.input.path)
-        source = Path(await run_sync(self._ports.resolve, str(wanted)))
-        place = Path(action.root) / safe_folder(str(folder or ""))
-        target = Path(await run_sync(self._ports.resolve, str(place))) / wanted.name
-        kind = ActionKind.MOVE_FILE if action.kind is FileActionKind.MOVE else ActionKind.COPY_FILE
-        # The folder's name was chosen from document text, so the action carries its label.
-        request = Action(kind, path=str(source), target=str(target), label=Label.UNTRUSTED,
-                         size=self._record.input.size)  # fmt: skip
-        rule = await self._ports.gate.require(
-            request, run=self._log.record.id, agent=self._record.id
-        )
-
-        async def prepare() -> StepOutcome:
-            return StepOutcome(
-                self._ports.mover.prepare(
-                    action.kind.value, source, target, self._record.input.sha256
-                )
-            )
-
-        prepared = await self._step("act:prepare", StepKind.ACT, {"rule": rule}, prepare)
-
-        async def perform() -> StepOutcome:
-            path = self._ports.mover.perform(prepared)
-            await self._ports.gate.record(
-                kind.value, run=self._log.record.id, agent=self._record.id,
-                subject=str(path), outcome="done", source=str(source),
-            )  # fmt: skip
-            return StepOutcome({"path": str(path)})
-
-        await self._step("act", StepKind.ACT, prepared, perform)
+        await file_document(
+            self._log, self._ports, self._record.input, action, str(folder or ""),
+            agent=self._record.id,
+        )  # fmt: skip
 
     async def _step(self, key: str, kind: StepKind, intent: dict[str, Any], perform: Any) -> Any:
         return await self._log.step(key, kind, intent, perform, agent=self._record.id)
@@ -186,12 +157,6 @@ class Agent:
             "agent.fail", run=self._log.record.id, agent=self._record.id,
             subject=self._record.input.path, outcome=failure.reason, why=failure.line,
         )  # fmt: skip
-
-
-def safe_folder(name: str) -> str:
-    """A single harmless folder name from a model's suggestion; ``Unsorted`` if nothing is left."""
-    kept = "".join(char if char.isalnum() or char in " -_." else " " for char in name)
-    return " ".join(kept.split()).strip(". ")[:60].strip(". ") or "Unsorted"
 
 
 def failure_of(error: HivekeepError) -> Failure:

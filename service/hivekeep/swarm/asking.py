@@ -20,29 +20,25 @@ from hivekeep.domain.errors import EngineError, HivekeepError, ToolError, UsageE
 from hivekeep.domain.fields import FieldSpec, FieldType, Plan
 from hivekeep.domain.grants import Grant
 from hivekeep.domain.provenance import TRUSTED, Origin, OriginKind, Provenance, of
-from hivekeep.domain.runs import AgentRole
-from hivekeep.domain.tasks import TaskGraph, TaskSpec
+from hivekeep.domain.runs import AgentRole, AgentState
+from hivekeep.domain.tasks import TaskGraph, TaskSpec, Work
 from hivekeep.domain.values import DocumentResult
 from hivekeep.journal import encode
 from hivekeep.swarm.agent import Agent, steps_per_document
 from hivekeep.swarm.events import PLAN_WAITS, AgentRecord, Kind
 from hivekeep.swarm.execution import Execution
 from hivekeep.swarm.library import RunLibrary
+from hivekeep.swarm.overview import write_overview
 from hivekeep.swarm.patterns.aggregate import Aggregate, Finding, findings_text
 from hivekeep.swarm.patterns.delegate import Delegate, Errand
 from hivekeep.swarm.patterns.loop import MOST_TURNS
-from hivekeep.swarm.planning import (
-    plan_messages,
-    plan_schema,
-    read_plan,
-    simple_plan,
-    task_plan,
-)
+from hivekeep.swarm.patterns.reduce import most_reducers
+from hivekeep.swarm.planning import PLAN_TOKENS, planned, task_plan, unplanned
+from hivekeep.swarm.settled_tasks import SettledTask
 from hivekeep.swarm.thinking import Thinker
 from hivekeep.swarm.worker import Assignment, Worker
-from hivekeep.tools import Registry
+from hivekeep.tools import Registry, ToolSpec
 
-_PLAN_TOKENS = 1_200
 _OWN_STEPS = 10
 
 
@@ -76,31 +72,30 @@ class Asking:
         await self._execution.log.emit(kind, {"graph": encode(graph), "edited": False})
 
     async def _propose(self) -> TaskGraph:
-        """The model's plan; the simplest one if it gives none that can be carried out."""
+        """The model's plan; one by fixed rules if it gives none that can be carried out."""
         execution, goal = self._execution, self._request.goal
         agent = await execution.spawn(
             f"{execution.record.id}.plan", AgentRole.PLANNER, title="Planning", depth=0
         )
         proposed: list[TaskGraph] = []
-        plan = replace(self._request.plan, max_tokens=_PLAN_TOKENS)
+        plan = replace(self._request.plan, max_tokens=PLAN_TOKENS)
         ask = Thinker(execution.log, execution.ports, agent.id, plan)
-        specs = self._tools.specs
-        names = [spec.name for spec in specs]
+        specs, known = offered_specs(self._tools), execution.ports.known_fields()
+        names = self._library.names
 
         async def think() -> None:
-            objection = ""
-            for attempt in range(2):
-                messages = plan_messages(goal, self._library.names, specs, objection=objection)
-                answer = await ask(f"generate:plan:{attempt}", messages, plan_schema(specs))
-                graph, objection = read_plan(answer, goal, names, len(self._read))
-                if not objection:
-                    proposed.append(graph)
-                    return
-            raise EngineError("The model proposed no usable plan.", why=objection)
+            graph, why = await planned(ask, goal, names, specs, known)
+            proposed.append(graph)
+            if why:
+                raise EngineError("The model proposed no usable plan.", why=why)
 
-        if not agent.state.ended:
+        if agent.state is AgentState.DONE:
+            # Its answers are in the journal; only what follows from them is made again.
+            await think()
+        elif not agent.state.ended:
             await execution.together([(agent, partial(execution.guarded, agent, think))])
-        return proposed[0] if proposed else simple_plan(goal, len(self._read), names)
+        why = agent.failure.line if agent.failure else ""
+        return proposed[0] if proposed else unplanned(goal, names, specs, known, why)
 
     async def _tasks(self, graph: TaskGraph) -> None:
         ended = {task.id: anyio.Event() for task in graph.tasks}
@@ -111,7 +106,7 @@ class Asking:
             if task.each_document:
                 await self._each(task)
             else:
-                await self._once(task)
+                await self._once(graph, task)
             ended[task.id].set()
 
         async with anyio.create_task_group() as tasks:
@@ -132,7 +127,7 @@ class Asking:
                 works.append((agent, self._reader(agent, plan).run))
         await execution.together(works)
 
-    async def _once(self, task: TaskSpec) -> None:
+    async def _once(self, graph: TaskGraph, task: TaskSpec) -> None:
         execution = self._execution
         agent = await execution.spawn(
             f"{execution.record.id}.{task.id}", AgentRole.TASK, title=task.goal, task=task.id
@@ -141,16 +136,35 @@ class Asking:
             return
         findings = self._findings(task)
 
-        async def work() -> DocumentResult:
+        async def work() -> DocumentResult | None:
             if task.after and all(finding.failure for finding in findings):
                 raise HivekeepError(
                     "There is nothing to go on.",
                     why=f"{', '.join(task.after)} gave no result.",
                     next_step="'hivekeep runs retry' tries what failed again.",
                 )
-            return await self._worker(agent, task, findings, self._grant(task)).run()
+            match task.work:
+                case Work.AGENT:
+                    return await self._worker(agent, task, findings, self._grant(task)).run()
+                case Work.SUMMARY:
+                    return await self._sum_up(agent, graph, task)
+            settled = SettledTask(agent, execution.log, execution.ports, task, graph)
+            return await settled.run()
 
         await execution.together([(agent, partial(execution.guarded, agent, work))])
+
+    async def _sum_up(self, agent: AgentRecord, graph: TaskGraph, task: TaskSpec) -> DocumentResult:
+        """The overview over what the readers before ``task`` wrote."""
+        readers = [each for each in graph.tasks if each.id in task.after and each.each_document]
+        plan = replace(
+            self._request.plan, instructions=f"You sum up documents for this request: {task.goal}"
+        )
+        async with self._execution.waiting(agent.id):
+            count = await write_overview(
+                self._execution, plan, {each.id: task_plan(plan, each) for each in readers}
+            )
+        few = () if count else ("Fewer than two documents gave anything to sum up.",)
+        return DocumentResult((), few)
 
     def _reader(self, agent: AgentRecord, plan: Plan) -> Agent:
         execution = self._execution
@@ -238,6 +252,15 @@ def planning_tools(tools: Registry) -> tuple[str, ...]:
     return tuple(sorted({*tools, "aggregate", "delegate"}))
 
 
+def offered_specs(tools: Registry) -> tuple[ToolSpec, ...]:
+    """The tools that a model is offered for agents when it plans.
+
+    What earlier tasks found is shown to every agent that comes after them, and computed over by
+    tables, so that 'aggregate' need not be chosen.
+    """
+    return tuple(spec for spec in tools.specs if spec.name != "aggregate")
+
+
 def require_steps(graph: TaskGraph, plan: Plan, documents: int, most: int) -> None:
     """Refuse a plan that could need more steps than a run may take.
 
@@ -257,10 +280,15 @@ def most_steps(graph: TaskGraph, plan: Plan, documents: int) -> int:
     """The most steps that a graph can take, agents that its workers start not counted."""
     total = _OWN_STEPS
     for task in graph.tasks:
-        if task.each_document:
-            total += documents * steps_per_document(task_plan(plan, task))
-        else:
-            total += 2 * MOST_TURNS
+        match task.work:
+            case _ if task.each_document:
+                total += documents * steps_per_document(task_plan(plan, task))
+            case Work.AGENT:
+                total += 2 * MOST_TURNS
+            case Work.SUMMARY:
+                total += most_reducers(plan, documents) + 1
+            case _:
+                total += 2 * documents + 1
     return total
 
 

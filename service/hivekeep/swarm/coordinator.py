@@ -15,6 +15,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from hivekeep.domain.actions import Action, ActionKind
+from hivekeep.domain.budgets import Budget
 from hivekeep.domain.errors import (
     HivekeepError,
     NotFoundError,
@@ -36,7 +37,7 @@ from hivekeep.swarm.events import (
 )
 from hivekeep.swarm.execution import Execution, Slots
 from hivekeep.swarm.intake import Intake
-from hivekeep.swarm.planning import require_sound
+from hivekeep.swarm.planning import labelled_graph, require_sound
 from hivekeep.swarm.ports import Limits, Ports
 from hivekeep.swarm.quarantine import Quarantine
 from hivekeep.swarm.recall import recall_from
@@ -267,7 +268,7 @@ class Coordinator:
         record = self.record(run)
         if record.paused_for != PLAN_WAITS or record.graph is None:
             raise UsageError(f"Run {record.id} does not wait for a plan.")
-        chosen = graph or record.graph
+        chosen = labelled_graph(graph, self._ports.known_fields()) if graph else record.graph
         inputs = len(record.request.inputs)
         require_sound(chosen, planning_tools(self._tools), inputs)
         require_steps(chosen, record.request.plan, inputs, self._limits.steps)
@@ -331,7 +332,7 @@ class Coordinator:
         recall = recall_from(previous, record, self._journal) if previous else None
         return RunLog(
             record, self._journal, self._ports.observe, self._ports.monotonic,
-            recall=recall, most_steps=self._limits.steps,
+            recall=recall, most=Budget(steps=self._limits.steps, seconds=self._limits.seconds),
         )  # fmt: skip
 
     def _start(self, record: RunRecord, *, gathering: bool = False) -> None:

@@ -328,7 +328,10 @@ def _charge(record: RunRecord, agent: AgentRecord | None, payload: dict[str, Any
         tool_calls=int(payload.get("calls", 0)),
         bytes_written=int(payload.get("written", 0)),
     )
-    record.spent = record.spent + spent
+    record.spent = record.spent + replace(spent, seconds=0.0)
+    if elapsed := payload.get("elapsed"):
+        whole = max(record.spent.seconds, float(elapsed))
+        record.spent = replace(record.spent, seconds=whole)
     if agent:
         agent.spent = agent.spent + spent
         agent.seconds += seconds
@@ -416,7 +419,9 @@ def _begin_anew(agent: AgentRecord) -> None:
     kept: dict[str, StepRecord] = {}
     for key, step in agent.steps.items():
         intent = step.intent or {}
-        if agent.role is AgentRole.DOCUMENT and step.kind in (StepKind.READ, StepKind.ACT):
+        by_tool = "tool" in intent
+        read = agent.role is AgentRole.DOCUMENT and step.kind is StepKind.READ
+        if read or (step.kind is StepKind.ACT and not by_tool):
             kept[key] = step
         elif step.done and intent.get("effect", "read") != "read":
             kept[f"acted:{fingerprint(intent['tool'], intent['arguments'])}"] = step

@@ -112,7 +112,7 @@ class Execution:
             return await Asking(self).run()
         await self._work_through()
         if plan.overview:
-            await write_overview(self)
+            await write_overview(self, plan, {"": plan})
         return True
 
     async def _work_through(self) -> None:

@@ -8,10 +8,11 @@ no source, its statements are passed on as they are.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from hivekeep.domain.documents import Document
+from hivekeep.domain.fields import Plan
 from hivekeep.domain.report import Statement
 from hivekeep.domain.runs import AgentRole, AgentState, StepKind
 from hivekeep.journal import decode, encode
@@ -31,47 +32,54 @@ from hivekeep.swarm.thinking import Thinker
 _KEY = "generate:reduce"
 
 
-async def write_overview(execution: Execution) -> None:
-    """Journal the run's overview, if at least two documents gave something to sum up."""
-    statements = _leaves(execution)
+async def write_overview(execution: Execution, plan: Plan, readers: Mapping[str, Plan]) -> int:
+    """Journal the run's overview, if at least two documents gave something to sum up.
+
+    :param plan: what bounds the prompts and instructs the reducers.
+    :param readers: whose prose is summed up: the plans of readers by the task they work on.
+    :returns: how many sentences it has.
+    """
+    statements = _leaves(execution, readers)
     documents = {source.path for statement in statements for source in statement.sources}
     if len(documents) < 2:
-        return
+        return 0
     level = 0
     while True:
         level += 1
-        parts = groups(statements, execution.record.request.plan)
-        statements = await _level(execution, level, parts)
+        parts = groups(statements, plan)
+        statements = await _level(execution, plan, level, parts)
         if len(parts) == 1:
             break
 
     async def perform() -> StepOutcome:
         return StepOutcome({"statements": [encode(item) for item in statements[:PER_OVERVIEW]]})
 
-    await execution.log.step(OVERVIEW, StepKind.DELIVER, {"levels": level}, perform)
+    done = await execution.log.step(OVERVIEW, StepKind.DELIVER, {"levels": level}, perform)
+    return len(done["statements"])
 
 
-def _leaves(execution: Execution) -> list[Statement]:
+def _leaves(execution: Execution, readers: Mapping[str, Plan]) -> list[Statement]:
     found: list[Statement] = []
     for agent in execution.record.documents():
         read = agent.steps.get("read")
-        if agent.state is not AgentState.DONE or agent.result is None or not (read and read.result):
+        plan = readers.get(agent.task)
+        if plan is None or agent.depth > 1 or agent.state is not AgentState.DONE:
+            continue
+        if agent.result is None or not (read and read.result):
             continue
         data = execution.log.blob(read.result["document"])
         document = decode(Document, json.loads(data))
-        plan = execution.record.request.plan
         found += statements_of(plan, agent.input.path, document, agent.result)
     return found
 
 
 async def _level(
-    execution: Execution, level: int, parts: Sequence[tuple[Statement, ...]]
+    execution: Execution, plan: Plan, level: int, parts: Sequence[tuple[Statement, ...]]
 ) -> list[Statement]:
     """All nodes of one level at once; their statements in order."""
     last = len(parts) == 1
     results: dict[int, list[Statement]] = {}
     works = []
-    plan = execution.record.request.plan
 
     async def think(name: str, number: int, part: tuple[Statement, ...]) -> None:
         messages, schema = node_messages(plan, part, last=last)

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from hivekeep.domain.actions import Action
 from hivekeep.domain.documents import Document
 from hivekeep.domain.errors import UsageError
-from hivekeep.domain.fields import Plan
+from hivekeep.domain.fields import FieldSpec, Plan
 from hivekeep.domain.inference import FinishEvent, GenerateRequest
 from hivekeep.domain.report import RunReport
 from hivekeep.domain.values import DocumentResult
@@ -113,12 +113,14 @@ class FileMover(Protocol):
 class Limits:
     """What runs may use: ``agents`` alive at once, ``steps`` of one run, ``depth`` of agents.
 
-    An agent for a document or a task has depth 1, one that it starts has depth 2.
+    An agent for a document or a task has depth 1, one that it starts has depth 2.  ``seconds`` is
+    how long one run may be under way; ``None`` is without end.
     """
 
     agents: int = 300
     steps: int = 4_000
     depth: int = 3
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,8 @@ class Ports:
     """Everything the coordinator is composed with.
 
     ``resolve`` gives a path without symbolic links.  What it gave is judged and then used, so that
-    a link that is changed in between leads nowhere.
+    a link that is changed in between leads nowhere.  ``known_fields`` gives the fields that
+    recipes describe: a free request's plan takes over their labels.
     """
 
     reader: DocumentReader
@@ -141,6 +144,7 @@ class Ports:
     program_version: str = ""
     computing: Computing = field(default_factory=LocalExecutor)
     executors: Mapping[str, Executor] | None = None
+    known_fields: Callable[[], tuple[FieldSpec, ...]] = tuple
 
     def on(self, executor: str) -> Ports:
         """These ports with reading and checking done by ``executor``; here, if it is empty.

@@ -7,6 +7,7 @@ a difference is reported, never smoothed over.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import tempfile
@@ -240,12 +241,20 @@ class _Memory:
         self, events: Sequence[NewEvent], *, blobs: Sequence[bytes] = ()
     ) -> list[Event]:
         """Number the events; the blobs are those of the recording already."""
+        return await self.hand_over(events, blobs=blobs)
+
+    def hand_over(
+        self, events: Sequence[NewEvent], *, blobs: Sequence[bytes] = ()
+    ) -> asyncio.Future[list[Event]]:
+        """Number the events; nothing has to be waited for."""
         self._blobs.update({hashlib.sha256(data).hexdigest(): data for data in blobs})
         made = []
         for event in events:
             self._count += 1
             made.append(Event(self._count, event.run, event.agent, event.kind, 0.0, event.payload))
-        return made
+        done: asyncio.Future[list[Event]] = asyncio.get_running_loop().create_future()
+        done.set_result(made)
+        return done
 
     def events(self, run: str | None = None, *, kinds: Sequence[str] = ()) -> Iterator[Event]:  # noqa: ARG002
         """None from before."""

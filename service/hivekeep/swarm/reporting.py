@@ -16,6 +16,7 @@ from hivekeep.domain.runs import AgentRole, AgentState, Usage
 from hivekeep.domain.values import CheckedValue, DocumentResult
 from hivekeep.journal import decode
 from hivekeep.swarm.events import AgentRecord, RunRecord
+from hivekeep.swarm.settled_tasks import task_fields
 
 OVERVIEW = "overview"
 """The run's step that holds the sentences over all documents."""
@@ -44,7 +45,7 @@ def build_report(record: RunRecord, program_version: str) -> RunReport:
         overview=_overview(record),
         request=request.goal,
         tasks=_tasks(record),
-        task_fields=_task_fields(record),
+        task_fields=task_fields(record.graph) if record.graph else (),
         missing=tuple(missing(record)),
     )
 
@@ -172,11 +173,6 @@ def _task(agent: AgentRecord) -> TaskOutcome:
         failure=agent.failure,
         files=tuple(written(agent)),
     )
-
-
-def _task_fields(record: RunRecord) -> tuple[FieldSpec, ...]:
-    tasks = record.graph.tasks if record.graph else ()
-    return tuple(spec for task in tasks if not task.each_document for spec in task.outputs)
 
 
 def written(agent: AgentRecord) -> list[str]:

@@ -1,27 +1,33 @@
 """Durable steps: intent journaled before, result after, and never done twice.
 
-Responsible for the one function through which every step of every agent goes, and so for budgets
-and for steps in doubt.  Invariant: a step whose result is in the journal is not performed again,
+Responsible for the one function through which every step of every agent goes, and for steps in
+doubt; what a step may use is ``spending``'s.  Invariant: an effect begins only when its intent is
+durable, a step whose result is in the journal is not performed again,
 however often the process is killed, and an effect that may have happened is never repeated blindly.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import anyio
 
 from hivekeep.domain.budgets import Budget, Spent
-from hivekeep.domain.errors import BudgetError, InDoubtError
+from hivekeep.domain.errors import InDoubtError
 from hivekeep.domain.runs import StepKind, Usage
 from hivekeep.journal import Event, NewEvent, encode
 from hivekeep.swarm.events import AgentRecord, Kind, RunRecord, StepRecord, apply
+from hivekeep.swarm.spending import Spending
 from hivekeep.tools import Happened
 
 HAPPENED, REPEAT = "happened", "repeat"
 """What a person may say of a step in doubt."""
+_PURE = (StepKind.READ, StepKind.GENERATE, StepKind.CHECK)
+"""Steps without an effect: they may begin while their intent is being made durable, and be cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,12 @@ class EventLog(Protocol):
         """Make ``events`` and ``blobs`` durable together and return the events as numbered."""
         ...
 
+    def hand_over(
+        self, events: Sequence[NewEvent], *, blobs: Sequence[bytes] = ()
+    ) -> asyncio.Future[list[Event]]:
+        """``append`` that is waited for later; what was handed over first is durable first."""
+        ...
+
     def events(self, run: str | None = None, *, kinds: Sequence[str] = ()) -> Iterator[Event]:
         """The durable events in order, of one run and of some kinds if asked."""
         ...
@@ -84,7 +96,7 @@ class RunLog:
     """Journals the events of one run and folds them into its record at once.
 
     :param recall: where the results of an earlier run are taken from.
-    :param most_steps: the most steps that any run may take.
+    :param most: what any run may use at most.
     """
 
     def __init__(
@@ -94,17 +106,19 @@ class RunLog:
         observe: Callable[[Event], None],
         monotonic: Callable[[], float],
         recall: Recall | None = None,
-        most_steps: int | None = None,
+        most: Budget = Budget(),
     ) -> None:
         self.record = record
         self._journal = journal
         self._observe = observe
         self._monotonic = monotonic
         self._recall = recall
-        self._open = 0
-        limits = record.request.plan.limits
-        self._of_run = limits.run.within(Budget(steps=most_steps))
-        self._of_agent = limits.agent
+        self._spending = Spending(record, most, monotonic)
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether tokens are bounded, so that a call's caller should say what it expects."""
+        return self._spending.counts_tokens
 
     async def emit(
         self,
@@ -115,13 +129,27 @@ class RunLog:
         blobs: tuple[bytes, ...] = (),
     ) -> None:
         """Make one event durable, then fold and announce it."""
+        await _durable(self._hand_over(kind, payload, agent, blobs))
+
+    def _hand_over(
+        self, kind: Kind, payload: dict[str, Any], agent: str, blobs: tuple[bytes, ...] = ()
+    ) -> asyncio.Future[list[Event]]:
+        """Let one event become durable; it is folded and announced as soon as it is."""
         new = NewEvent(run=self.record.id, kind=kind, payload=payload, agent=agent)
-        # Shielded: an event that became durable must be folded too, or a run resumed in this
-        # process would do the step again.
-        with anyio.CancelScope(shield=True):
-            for event in await self._journal.append([new], blobs=blobs):
-                apply(self.record, event)
-                self._observe(event)
+        done = self._journal.hand_over([new], blobs=blobs)
+        if done.done():
+            self._fold(done)
+        else:
+            # Called before whoever awaits it goes on.
+            done.add_done_callback(self._fold)
+        return done
+
+    def _fold(self, done: asyncio.Future[list[Event]]) -> None:
+        if done.cancelled() or done.exception() is not None:
+            return
+        for event in done.result():
+            apply(self.record, event)
+            self._observe(event)
 
     def blob(self, sha256: str) -> bytes:
         """Content kept by an earlier step."""
@@ -141,12 +169,13 @@ class RunLog:
         *,
         agent: str = "",
         effect: Effect | None = None,
+        expects: Spent = Spent(),
     ) -> dict[str, Any]:
         """Perform a step once and return its result, now or from the journal.
 
         A step with an effect outside either makes ``perform`` harmless to repeat, because a kill
         between effect and result makes it run again with the same recorded intent, or says with
-        ``effect`` how to find out whether it happened.
+        ``effect`` how to find out whether it happened.  ``expects`` is what the step may use.
 
         :raises BudgetError: if the agent or the run has nothing left for another step.
         :raises InDoubtError: if its effect may have taken place and nobody can tell.
@@ -160,18 +189,16 @@ class RunLog:
             settled = await self._settle(known, effect, where, agent)
             if settled is not None:
                 return settled
-        if kind is not StepKind.DELIVER:
-            # What was achieved is delivered in any case.
-            self._require_budget(owner)
+        # What was achieved is delivered in any case.
+        bounded = kind is not StepKind.DELIVER
+        if bounded:
+            await self._spending.admit(agent, owner, expects)
         if self._recall and (found := self._recall(owner, key, kind, intent)):
             payload = {**where, "intent": intent, "result": found.result, "from": found.run}
             await self.emit(Kind.STEP_DONE, payload, agent=agent)
             return found.result
-        self._open += 1
-        try:
+        with self._spending.open(agent, expects) if bounded else nullcontext():
             return await self._perform(where, intent, perform, agent)
-        finally:
-            self._open -= 1
 
     async def _perform(
         self,
@@ -180,22 +207,38 @@ class RunLog:
         perform: Callable[[], Awaitable[StepOutcome]],
         agent: str,
     ) -> dict[str, Any]:
-        await self.emit(Kind.STEP_INTENDED, {**where, "intent": intent}, agent=agent)
+        intended = self._hand_over(Kind.STEP_INTENDED, {**where, "intent": intent}, agent)
+        pure = where["kind"] in _PURE
+        if not pure:
+            await _durable(intended)
         begun = self._monotonic()
         try:
-            outcome = await perform()
+            if pure:
+                with self._spending.in_time(agent):
+                    outcome = await perform()
+            else:
+                outcome = await perform()
         except Exception as error:
+            await _durable(intended)
             await self.emit(Kind.STEP_FAILED, {**where, "error": str(error)[:500]}, agent=agent)
+            raise
+        except BaseException:
+            # A step given up: whoever goes on with the run in this process has to find its intent.
+            await _durable(intended)
             raise
         payload = {
             **where,
             "result": outcome.result,
             "seconds": round(self._monotonic() - begun, 4),
+            "elapsed": round(self._spending.elapsed(), 4),
             "usage": encode(outcome.usage) if outcome.usage else None,
         }
-        if outcome.calls:
+        if outcome.calls or outcome.written:
             payload |= {"calls": outcome.calls, "written": outcome.written}
-        await self.emit(Kind.STEP_DONE, payload, agent=agent, blobs=outcome.blobs)
+        done = self._hand_over(Kind.STEP_DONE, payload, agent, outcome.blobs)
+        # Both are waited for: the result must not count without its intent either.
+        await _durable(intended)
+        await _durable(done)
         return outcome.result
 
     async def _settle(
@@ -223,17 +266,12 @@ class RunLog:
         await self.emit(Kind.STEP_DONE, {**where, "result": result, "calls": 1}, agent=agent)
         return result
 
-    def _require_budget(self, agent: AgentRecord | None) -> None:
-        # Steps under way will count as well: the total must hold, not only be noticed.
-        spent = self.record.spent + Spent(steps=self._open)
-        exhausted, whose = self._of_run.exhausted(spent), "run"
-        if not exhausted and agent is not None:
-            exhausted, whose = self._of_agent.exhausted(agent.spent), "sub-agent"
-        if exhausted:
-            resource = exhausted.replace("_", " ")
-            raise BudgetError(
-                f"The {whose} has used up its {resource}.",
-                reason=f"{whose.replace('-', '_')}_{exhausted}",
-                why="The recipe's 'limits' bound it.",
-                next_step="Raise them, then 'hivekeep runs rerun' keeps what is done.",
-            )
+
+async def _durable(done: asyncio.Future[list[Event]]) -> None:
+    """Wait until what was handed over is durable, and by its callback folded.
+
+    Shielded: an event that became durable must be folded too, or a run resumed in this process
+    would do the step again.
+    """
+    with anyio.CancelScope(shield=True):
+        await done

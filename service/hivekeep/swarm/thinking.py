@@ -12,6 +12,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from hivekeep.domain.budgets import Spent
 from hivekeep.domain.fields import Plan
 from hivekeep.domain.inference import GenerateRequest, Message
 from hivekeep.domain.runs import StepKind
@@ -19,6 +20,7 @@ from hivekeep.journal import encode
 from hivekeep.swarm.answers import confidences
 from hivekeep.swarm.patterns.sampling import GREEDY, Sampling, generate_intent
 from hivekeep.swarm.ports import Ports
+from hivekeep.swarm.prompting.budget import estimate_tokens
 from hivekeep.swarm.steps import RunLog, StepOutcome
 
 
@@ -85,9 +87,15 @@ class Thinker:
                 result["confidence"] = confidences(finish.text, finish.logprobs)
             return StepOutcome(result, usage=finish.usage)
 
+        expects = Spent()
+        if self.log.counts_tokens:
+            sent = sum(estimate_tokens(message.content) for message in messages)
+            expects = Spent(tokens=sent + self.plan.max_tokens)
         known_as = f"{model} with {request.adapter}" if request.adapter else model
         intent = generate_intent(prompt_hash, known_as, schema, self.plan.max_tokens, sampling)
-        return await self.log.step(key, StepKind.GENERATE, intent, perform, agent=self.agent)
+        return await self.log.step(
+            key, StepKind.GENERATE, intent, perform, agent=self.agent, expects=expects
+        )
 
     def _sha256(self, model: str) -> str:
         request = self.log.record.request

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hivekeep.domain.actions import Action, ActionKind, Label
+from hivekeep.domain.budgets import Spent
 from hivekeep.domain.documents import Block, Document
 from hivekeep.domain.errors import (
     AuditError,
@@ -166,9 +167,11 @@ class Worker:
                 happened=lambda recorded: tool.happened(recorded.get("prepared", {}), context),
                 confirmed=_confirmed,
             )
+        expects = Spent(tool_calls=1, bytes_written=int(intent["prepared"].get("size", 0)))
         await self._log.step(
-            key, StepKind.ACT, intent, perform, agent=self._record.id, effect=effect
-        )
+            key, StepKind.ACT, intent, perform, agent=self._record.id, effect=effect,
+            expects=expects,
+        )  # fmt: skip
 
     def _done_before(self, move: Act) -> dict[str, Any] | None:
         """The result of the same call, made earlier by this agent or by an attempt before."""
@@ -185,7 +188,9 @@ class Worker:
         async def perform() -> StepOutcome:
             return StepOutcome(result, calls=1)
 
-        await self._log.step(key, StepKind.ACT, said, perform, agent=self._record.id)
+        await self._log.step(
+            key, StepKind.ACT, said, perform, agent=self._record.id, expects=Spent(tool_calls=1)
+        )
 
     def _context(self, key: str, turns: list[Turn]) -> ToolContext:
         provenance = self._given.provenance

@@ -118,6 +118,7 @@ async def prepare_new_file(name: str, data: bytes, context: ToolContext) -> dict
         "target": str(target),
         "sha256": hashlib.sha256(data).hexdigest(),
         "data": base64.b64encode(data).decode(),
+        "size": len(data),
         "rule": rule,
     }
 

@@ -24,6 +24,7 @@ from hivekeep.tools import EffectClass, Happened, ToolContext, ToolResult, ToolS
 from hivekeep.tools.spec import Arguments
 
 _MOST_LINES = 400
+_MOST_ROWS = 40
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -190,6 +191,10 @@ def _said(value: CheckedValue) -> bool:
 
 def _shown(value: CheckedValue) -> str:
     if isinstance(value, RowsValue):
-        return f"{len(value.rows)} rows"
+        rows = ("; ".join(f"{c.name} {c.value}" for c in row) for row in value.rows[:_MOST_ROWS])
+        more = len(value.rows) - _MOST_ROWS
+        return (
+            f"{len(value.rows)} rows: {' / '.join(rows)}{f' and {more} more' if more > 0 else ''}"
+        )
     mark = " ?" if value.status is ValueStatus.NEEDS_REVIEW else ""
     return f"{value.value}{mark}"
