@@ -51,6 +51,11 @@ def _asks(graph: TaskGraph, comparison: Comparison, value: str) -> bool:
     return any(c.is_ is comparison and c.value == value for t in graph.tasks for c in t.where)
 
 
+def _compares(graph: TaskGraph, comparison: Comparison, value: str, code: str) -> bool:
+    number = _asks(graph, comparison, value) or _asks(graph, comparison, f"{value}.00")
+    return number and _asks(graph, Comparison.EQUAL, code)
+
+
 def _takes(graph: TaskGraph) -> set[Take]:
     found = {figure.take for task in graph.tasks for figure in task.figures}
     return found | ({Take.MAX} if any(task.sort.startswith("-") for task in graph.tasks) else set())
@@ -67,7 +72,7 @@ class Case:
 
 CASES = (
     Case("a table of all invoices over 1000 EUR", _INVOICES,
-         lambda g: _asks(g, Comparison.OVER, "1000") or _asks(g, Comparison.OVER, "1000.00")),
+         lambda g: _compares(g, Comparison.OVER, "1000", "EUR")),
     Case("what notice periods do these contracts have", _CONTRACTS,
          lambda g: any("notice" in s.name for t in g.tasks for s in t.outputs)),
     Case("summarise these filings in one page", _FILINGS,
@@ -79,11 +84,12 @@ CASES = (
     Case("Which invoices are due after 2018-06-01, and who has to pay them?", _INVOICES,
          lambda g: _asks(g, Comparison.AFTER, "2018-06-01") and _reads(g, FieldType.NAME)),
     Case("Welche Rechnungen liegen unter 200 Euro?", _INVOICES,
-         lambda g: _asks(g, Comparison.UNDER, "200") or _asks(g, Comparison.UNDER, "200.00")),
+         lambda g: _compares(g, Comparison.UNDER, "200", "EUR")),
     Case("Does any of these mails ask me to do something, and until when?", _MAILS,
-         lambda g: _reads(g, FieldType.DATE) or _reads(g, FieldType.TEXT)),
+         lambda g: (_reads(g, FieldType.DATE) or _reads(g, FieldType.TEXT))
+         and not any(task.where for task in g.tasks)),
     Case("把超过500元的发票列成一张表", _INVOICES,
-         lambda g: _asks(g, Comparison.OVER, "500") or _asks(g, Comparison.OVER, "500.00")),
+         lambda g: _compares(g, Comparison.OVER, "500", "CNY")),
     Case("Write a note to my accountant about what we were billed, as a file", _INVOICES,
          lambda g: any("write_file" in task.tools for task in g.tasks)),
 )  # fmt: skip

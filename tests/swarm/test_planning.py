@@ -191,6 +191,13 @@ def test_a_plan_must_do_what_the_request_says_in_so_many_words() -> None:
     )
     # What a recipe calls this field on paper serves the reader too.
     assert "Gesamtbetrag" in graph.task("read").outputs[0].aliases
+    taken_over = tabled(where=[{"field": "currency", "is": "equal", "value": "CHF"}, OVER])
+    graph, objection = read_plan(said(taken_over), "把超过1000元的发票列出来", TOOLS, NAMES)
+    assert objection == ""
+    assert [c.value for c in graph.task("table").where] == ["1000.00", "CNY"]
+    unasked = said(tabled(), {"do": "summary", "goal": "All"})
+    graph, objection = read_plan(unasked, "who has to pay?", TOOLS, NAMES)
+    assert (objection, [task.id for task in graph.tasks]) == ("", ["read", "table"])
     assert "summary" in read_plan(said(), "summarise these", TOOLS, NAMES)[1]
     assert "folders" in read_plan(said(), "sort these into folders", TOOLS, NAMES)[1]
     by_text = said({"do": "folders", "goal": "x", "by": "total"})
@@ -256,6 +263,9 @@ def test_every_fault_of_a_graph_is_named() -> None:
     task = TaskSpec("a", "x", outputs=(FieldSpec("v", FieldType.TEXT),))
     read = TaskSpec("r", "x", each_document=True, outputs=(
         FieldSpec("v", FieldType.TEXT), FieldSpec("n", FieldType.AMOUNT)))  # fmt: skip
+    told = TaskSpec("p", "x", each_document=True, outputs=(FieldSpec("p", FieldType.PROSE),))
+    on_prose = TaskSpec("t", "x", after=("p",), work=Work.TABLE,
+                        where=(Condition("p", Comparison.CONTAINS, "x"),))  # fmt: skip
 
     def code(work: Work = Work.TABLE, **more: Any) -> TaskGraph:
         return TaskGraph((read, TaskSpec("t", "x", after=("r",), work=work, **more)))
@@ -277,6 +287,7 @@ def test_every_fault_of_a_graph_is_named() -> None:
         (code(where=(Condition("n", Comparison.AFTER, "2026-01-01"),)), "compares dates"),
         (code(where=(Condition("v", Comparison.EQUAL, " "),)), "with nothing"),
         (code(figures=(Figure("v", Take.SUM),)), "has no sum"),
+        (TaskGraph((told, on_prose)), "own words"),
         (code(sort="-z"), "there are only"),
         (code(Work.FOLDERS, folder="z"), "there are only"),
         (code(Work.SUMMARY), "nothing before it gives any"),

@@ -13,14 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hivekeep.domain.budgets import Budget, RunLimits, Spent
-from hivekeep.domain.errors import BudgetError, UsageError
+from hivekeep.domain.errors import BudgetError
 from hivekeep.domain.fields import PlanKind
 from hivekeep.domain.inference import FinishEvent, GenerateRequest
 from hivekeep.domain.runs import AgentRole, AgentState, RunState
 from hivekeep.journal import Event, encode
 from hivekeep.swarm.events import Kind, RunRecord, apply, create
-from hivekeep.swarm.ports import Limits
-from hivekeep.swarm.requests import require_within
 from hivekeep.swarm.spending import Spending
 from tests.swarm.scripted import World, plan, request
 from tests.swarm.served import GOOD, finish
@@ -158,18 +156,13 @@ async def test_a_call_that_never_ends_is_cut_when_the_agents_time_is_over(tmp_pa
     assert record.state is RunState.FINISHED
 
 
-@pytest.mark.parametrize("by_policy", [False, True])
-async def test_a_run_ends_when_its_time_is_over_and_delivers_what_it_has(
-    by_policy: bool, tmp_path: Path
-) -> None:
+async def test_a_run_ends_when_its_time_is_over_and_delivers_what_it_has(tmp_path: Path) -> None:
     names = ["a", "b", "c"]
     world = Silent(dict.fromkeys(names, GOOD))
     world.silent = ("0001", "0002", "0003")
-    budget = Budget() if by_policy else Budget(seconds=0.3)
-    limits = Limits(seconds=0.3) if by_policy else Limits()
-    chosen = plan(limits=RunLimits(run=budget))
+    chosen = plan(limits=RunLimits(run=Budget(seconds=0.3)))
     record, _ = await finish(
-        tmp_path, world, request(tmp_path, names, chosen), limits=limits, monotonic=time.monotonic
+        tmp_path, world, request(tmp_path, names, chosen), monotonic=time.monotonic
     )
     reasons = {agent.failure.reason for agent in record.agents.values() if agent.failure}
     assert reasons == {"run_seconds"}
@@ -196,13 +189,6 @@ async def test_a_runs_time_counts_over_all_its_lives() -> None:
     now[0] += 0.2
     with pytest.raises(BudgetError, match="seconds"):
         await spending.admit("r.0001", agent, Spent())
-
-
-def test_a_recipe_may_not_ask_for_more_time_than_policy_gives(tmp_path: Path) -> None:
-    asked = request(tmp_path, ["a"], plan(limits=RunLimits(run=Budget(seconds=100))))
-    require_within(asked, Limits(seconds=100))
-    with pytest.raises(UsageError, match="100 seconds"):
-        require_within(asked, Limits(seconds=99))
 
 
 amounts = st.builds(Spent, *(st.integers(0, 50) for _ in range(5)))

@@ -29,6 +29,8 @@ from hivekeep.swarm.recording import Recording, record_run
 
 Submit = Callable[..., Awaitable[Any]]
 _ASK_TOKENS = 700
+# What a value stands beside is chosen by its words; on a CPU ten times as much text takes a minute.
+_ASK_FIRST_LOOK = 1_500
 
 
 class RunVerbs:
@@ -141,4 +143,5 @@ def ask_plan(request: str) -> Plan:
         instructions="You work on a request about documents.",
         fields=(),
         max_tokens=_ASK_TOKENS,
+        first_look_tokens=_ASK_FIRST_LOOK,
     )

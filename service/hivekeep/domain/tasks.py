@@ -229,6 +229,12 @@ def _problems_of_code(graph: TaskGraph, task: TaskSpec) -> Iterator[str]:
 
 def _problems_of_condition(task: TaskSpec, condition: Condition, spec: FieldSpec) -> Iterator[str]:
     test, value = condition.is_, condition.value
+    if spec.type is FieldType.PROSE:
+        yield (
+            f"'{condition.field}' is prose in a reader's own words, so no condition can be on it; "
+            "read a yes or no (boolean), or set no condition."
+        )
+        return
     what = f"The condition on '{condition.field}' of task '{task.id}'"
     if test.of_numbers and spec.type not in _NUMBERS:
         yield f"{what} compares numbers, but it is a {spec.type.value}."

@@ -332,7 +332,7 @@ class Coordinator:
         recall = recall_from(previous, record, self._journal) if previous else None
         return RunLog(
             record, self._journal, self._ports.observe, self._ports.monotonic,
-            recall=recall, most=Budget(steps=self._limits.steps, seconds=self._limits.seconds),
+            recall=recall, most=Budget(steps=self._limits.steps),
         )  # fmt: skip
 
     def _start(self, record: RunRecord, *, gathering: bool = False) -> None:

@@ -113,14 +113,12 @@ class FileMover(Protocol):
 class Limits:
     """What runs may use: ``agents`` alive at once, ``steps`` of one run, ``depth`` of agents.
 
-    An agent for a document or a task has depth 1, one that it starts has depth 2.  ``seconds`` is
-    how long one run may be under way; ``None`` is without end.
+    An agent for a document or a task has depth 1, one that it starts has depth 2.
     """
 
     agents: int = 300
     steps: int = 4_000
     depth: int = 3
-    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,9 +41,8 @@ def require_within(request: RunRequest, limits: Limits) -> None:
         ("sub-agents at once", wanted.agents, limits.agents),
         ("steps", wanted.run.steps, limits.steps),
         ("levels of sub-agents", wanted.depth, limits.depth),
-        ("seconds", wanted.run.seconds, limits.seconds),
     ):
-        if asked is not None and most is not None and asked > most:
+        if asked is not None and asked > most:
             raise UsageError(
                 f"The recipe asks for {asked} {name}.",
                 why=f"{most} is the limit that policy sets.",

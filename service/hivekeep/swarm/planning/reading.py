@@ -81,11 +81,9 @@ def _tasks(
             # Without a reader an agent has to find its way by tools; give it those that read.
             later = [_with_reading(task, tools) for task in later]
         return later
+    later = _asked_for(later, wording(goal))
+    read, later = _in_currency(read, later, currency_named(goal), known)
     read = _completed(read, later)
-    code = currency_named(goal)
-    if code and any(task.where for task in later):
-        # 'over 1000 EUR' means euros, whatever else the amounts are in.
-        read, later = _in_currency(read, later, code, known)
     return [read, *(_tied(task, read) for task in later)]
 
 
@@ -147,6 +145,12 @@ def _tied(task: TaskSpec, read: TaskSpec) -> TaskSpec:
     return task
 
 
+def _asked_for(later: Sequence[TaskSpec], said: Wording) -> list[TaskSpec]:
+    """``later`` without a summary beside a table that nobody asked for: it costs a reading more."""
+    table = any(task.work is Work.TABLE for task in later)
+    return [task for task in later if said.summary or not table or task.work is not Work.SUMMARY]
+
+
 def _completed(read: TaskSpec, later: Sequence[TaskSpec]) -> TaskSpec:
     """``read`` with the prose that a summary over all documents is made of."""
     summary = any(task.work is Work.SUMMARY for task in later)
@@ -159,22 +163,27 @@ def _completed(read: TaskSpec, later: Sequence[TaskSpec]) -> TaskSpec:
 def _in_currency(
     read: TaskSpec, later: Sequence[TaskSpec], code: str, known: Sequence[FieldSpec]
 ) -> tuple[TaskSpec, list[TaskSpec]]:
-    """Both with the currency that the request's amounts are in, where there is room for it."""
+    """Both with the currency that the request's amounts are in, where there is room for it.
+
+    'Over 1000 EUR' means euros, and no currency that the request does not name is a condition:
+    small models take one over from their examples.
+    """
+    coins = [spec.name for spec in read.outputs if spec.type is FieldType.CURRENCY]
+    later = [
+        replace(task, where=tuple(c for c in task.where if c.field not in coins)) for task in later
+    ]
     amounts = {spec.name for spec in read.outputs if spec.type is FieldType.AMOUNT}
-    money = next((spec.name for spec in read.outputs if spec.type is FieldType.CURRENCY), "")
-    if not money and len(read.outputs) < MOST_VALUES and amounts:
-        money = "currency"
-        spec = output(money, FieldType.CURRENCY, "currency of the amounts", (), known)
-        kept = tuple(each for each in read.outputs if each.name != money)
+    of_money = {task.id for task in later if any(c.field in amounts for c in task.where)}
+    if not code or not of_money or (not coins and len(read.outputs) == MOST_VALUES):
+        return read, later
+    if not coins:
+        coins = ["currency"]
+        spec = output(coins[0], FieldType.CURRENCY, "currency of the amounts", (), known)
+        kept = tuple(each for each in read.outputs if each.name != spec.name)
         read = replace(read, outputs=(*kept, spec))
-    if not money:
-        return read, list(later)
-    more = Condition(money, Comparison.EQUAL, code)
+    more = Condition(coins[0], Comparison.EQUAL, code)
     return read, [
-        replace(task, where=(*task.where, more))
-        if any(c.field in amounts for c in task.where) and all(c.field != money for c in task.where)
-        else task
-        for task in later
+        replace(task, where=(*task.where, more)) if task.id in of_money else task for task in later
     ]
 
 
