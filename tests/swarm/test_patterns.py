@@ -19,16 +19,19 @@ from hivekeep.swarm.patterns.loop import choice_of, next_move
 from hivekeep.swarm.patterns.reduce import (
     PER_DOCUMENT,
     groups,
+    in_turn,
     most_out,
     most_reducers,
     node_messages,
     node_result,
+    statements_of,
 )
 from hivekeep.swarm.patterns.sampling import GREEDY, Sampling
 from hivekeep.swarm.patterns.second_look import look_again
 from hivekeep.swarm.patterns.sources import grounded_prose, sentences, support
 from hivekeep.swarm.patterns.vote import majority, vote
 from hivekeep.swarm.prompting.budget import estimate_tokens
+from hivekeep.swarm.prompting.schema import answer_schema
 from hivekeep.swarm.verification import check
 from tests.swarm.scripted import document, plan
 
@@ -212,3 +215,30 @@ def test_sums_leave_out_what_is_in_doubt_and_say_so() -> None:
     assert "c, d" in aggregate(findings, "total", Operation.SUM)
     assert aggregate(findings, "total", Operation.MAX).startswith("10.10 in a")
     assert aggregate(findings, "total", Operation.COUNT) == "3"
+
+
+def test_every_document_has_its_first_sentence_before_any_has_its_second() -> None:
+    def of(name: str, count: int) -> list[Statement]:
+        return [Statement(f"{name}{n}", ()) for n in range(count)]
+
+    found = in_turn([of("a", 3), of("b", 1), [], of("c", 2)])
+    assert [statement.text for statement in found] == ["a0", "b0", "c0", "a1", "c1", "a2"]
+
+
+def test_a_sentence_that_the_limit_cut_off_is_no_statement() -> None:
+    spec = FieldSpec("summary", FieldType.PROSE, "Summary", grounded=False, max_length=60)
+    chosen = plan(fields=(spec,))
+    page = document("a", "The rent is 900 a month. The notice period is three months long.")
+    cut = "The rent is 900 a month. The notice period is three months l"
+    for text, wanted in ((cut, 1), (cut[:-9], 2)):
+        value = FieldValue("summary", text, ValueStatus.JUDGED)
+        found = statements_of(chosen, "/in/a", page, DocumentResult((value,)))
+        assert len(found) == wanted, text
+
+
+def test_a_choice_with_a_place_for_all_else_cannot_be_dodged() -> None:
+    kinds = ("invoice", "other")
+    required = FieldSpec("kind", FieldType.CHOICE, choices=kinds, required=True)
+    free = FieldSpec("kind", FieldType.CHOICE, choices=kinds)
+    for spec, wanted in ((required, [*kinds]), (free, [*kinds, None])):
+        assert answer_schema(plan(fields=(spec,)))["properties"]["kind"] == {"enum": wanted}

@@ -209,7 +209,8 @@ def test_a_plan_must_do_what_the_request_says_in_so_many_words() -> None:
 
 
 def test_a_summary_gets_the_prose_that_it_is_made_of() -> None:
-    graph, objection = read_plan(said({"do": "summary", "goal": "All"}), "sum up", TOOLS, NAMES)
+    sums = said({"do": "summary", "goal": "All"})
+    graph, objection = read_plan(sums, "summarise them", TOOLS, NAMES)
     assert objection == ""
     assert graph.task("read").outputs[-1].type is FieldType.PROSE
 

@@ -98,6 +98,10 @@ def _print_answers(detail: dict[str, Any]) -> None:
     done = sum(a["state"] == "done" for a in readers)
     console.print(f"\n[bold]{safe(detail['title'])}[/]: {detail['state']}", end="")
     console.print(f", {done} of {len(readers)} readings done" if readers else "")
+    if note := (detail["plan"] or {}).get("note", ""):
+        console.print(f"  [dim]{safe(note)}[/]")
+    if not any(a["values"] for a in agents if a["role"] == "task"):
+        _print_readings([a for a in readers if not a["parent"]])
     for agent in agents:
         if agent["role"] == "task" and not agent["parent"]:
             console.print(f"  [bold]{safe(agent['task'])}[/] [dim]{agent['state']}[/]")
@@ -112,6 +116,17 @@ def _print_answers(detail: dict[str, Any]) -> None:
     _print_end(detail)
 
 
+def _print_readings(readers: list[dict[str, Any]]) -> None:
+    """What was read off each document, where nothing else came of it."""
+    rows = [
+        [{"name": "file", "value": agent["path"], "status": ""}, *agent["values"]]
+        for agent in readers
+        if agent["values"] and not any("rows" in value for value in agent["values"])
+    ]
+    if rows:
+        _print_rows(rows)
+
+
 def _print_answer(value: dict[str, Any]) -> None:
     if "rows" not in value:
         remark = f" [dim]{safe(value['reason'])}[/]" if value["reason"] else ""
@@ -121,6 +136,10 @@ def _print_answer(value: dict[str, Any]) -> None:
     console.print(f"    {len(rows)} row{'' if len(rows) == 1 else 's'}")
     if not rows:
         return
+    _print_rows(rows)
+
+
+def _print_rows(rows: list[list[dict[str, Any]]]) -> None:
     shown = table(*(safe(cell["name"]) for cell in rows[0]))
     for file, *cells in rows[:_MOST_ROWS]:
         named = safe(PurePath(str(file["value"])).name)
@@ -140,7 +159,9 @@ def _doubt(value: dict[str, Any]) -> str:
 
 def _print_failures(detail: dict[str, Any]) -> None:
     for agent in detail["agents"]:
-        if failure := agent["failure"]:
+        # A plan that the model did not make is no failure of the run; its note says why.
+        failure = agent["failure"] if agent["role"] != "planner" else None
+        if failure:
             why = " ".join(failure[key] for key in ("what", "why") if failure[key])
             console.print(f"  [red]✗[/] {safe(agent['name'])}: {safe(why)}")
 

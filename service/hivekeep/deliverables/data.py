@@ -45,6 +45,7 @@ def report_json(report: RunReport) -> bytes:
         data["overview"] = overview_json(report.overview)
     if report.request:
         data["request"] = report.request
+        data["plan"] = report.plan_note
         data["tasks"] = [_task(task) for task in report.tasks]
     text = json.dumps(data, ensure_ascii=False, indent=1)
     return (_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n").encode()

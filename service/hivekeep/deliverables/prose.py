@@ -50,6 +50,8 @@ def _answers(report: RunReport) -> list[str]:
     if not report.tasks:
         return []
     parts = [f"> {escape_line(report.request)}", "## Answer"]
+    if report.plan_note:
+        parts.append(f"The plan: {escape_line(report.plan_note)}.")
     for task in report.tasks:
         if task.failure is not None:
             parts.append(

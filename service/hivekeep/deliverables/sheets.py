@@ -207,6 +207,8 @@ def _run(report: RunReport, zone: tzinfo | None) -> Sheet:
         ("Program", text_cell(f"Hivekeep {one_line(report.program_version)}".strip())),
     ]
     rows = [(text_cell(name), cell) for name, cell in facts]
+    if report.plan_note:
+        rows.append((text_cell("Plan"), text_cell(one_line(report.plan_note, 400), wrap=True)))
     rows += [
         (text_cell("Missing"), text_cell(one_line(line, 400), Look.REVIEW, wrap=True))
         for line in report.missing

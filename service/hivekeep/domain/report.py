@@ -81,7 +81,7 @@ class RunReport:
     """Everything a deliverable says about a run. Times are timezone-aware.
 
     ``overview`` sums up all documents; ``request`` and ``tasks`` belong to a free request;
-    ``missing`` says in plain words what the result lacks.
+    ``missing`` says in plain words what the result lacks, ``plan_note`` who made the plan.
     """
 
     run: str
@@ -102,3 +102,4 @@ class RunReport:
     tasks: tuple[TaskOutcome, ...] = ()
     task_fields: tuple[FieldSpec, ...] = ()
     missing: tuple[str, ...] = ()
+    plan_note: str = ""

@@ -20,6 +20,7 @@ from hivekeep.swarm.execution import Execution
 from hivekeep.swarm.patterns.reduce import (
     PER_OVERVIEW,
     groups,
+    in_turn,
     most_out,
     node_messages,
     node_result,
@@ -59,7 +60,7 @@ async def write_overview(execution: Execution, plan: Plan, readers: Mapping[str,
 
 
 def _leaves(execution: Execution, readers: Mapping[str, Plan]) -> list[Statement]:
-    found: list[Statement] = []
+    found: list[list[Statement]] = []
     for agent in execution.record.documents():
         read = agent.steps.get("read")
         plan = readers.get(agent.task)
@@ -69,8 +70,8 @@ def _leaves(execution: Execution, readers: Mapping[str, Plan]) -> list[Statement
             continue
         data = execution.log.blob(read.result["document"])
         document = decode(Document, json.loads(data))
-        found += statements_of(plan, agent.input.path, document, agent.result)
-    return found
+        found.append(statements_of(plan, agent.input.path, document, agent.result))
+    return in_turn(found)
 
 
 async def _level(

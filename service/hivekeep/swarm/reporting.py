@@ -47,6 +47,7 @@ def build_report(record: RunRecord, program_version: str) -> RunReport:
         tasks=_tasks(record),
         task_fields=task_fields(record.graph) if record.graph else (),
         missing=tuple(missing(record)),
+        plan_note=record.graph.note if record.graph else "",
     )
 
 
@@ -63,7 +64,7 @@ def missing(record: RunRecord) -> list[str]:
         named = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
         lines.append(f"{sum(reasons.values())} of {len(documents)} documents: {named}")
     for agent in record.agents.values():
-        if agent.role is not AgentRole.DOCUMENT and agent.failure:
+        if agent.role in (AgentRole.TASK, AgentRole.REDUCER) and agent.failure:
             lines.append(f"{agent.title}: {agent.failure.line}")
     lines += [f"Step {step.key} of {owner} is in doubt." for owner, step in record.doubts()]
     return lines

@@ -97,7 +97,8 @@ class SettledTask:
             except (JournalError, AuditError, BudgetError):
                 raise
             except HivekeepError as error:
-                refused[error.what] = refused.get(error.what, 0) + 1
+                why = " ".join(part for part in (error.what, error.next_step) if part)
+                refused[why] = refused.get(why, 0) + 1
                 copied = FieldValue(
                     _TARGET.name, None, ValueStatus.NEEDS_REVIEW, reason=f"Not copied: {error}"
                 )

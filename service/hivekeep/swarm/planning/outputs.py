@@ -13,6 +13,7 @@ from typing import Any
 
 from hivekeep.domain.fields import FieldSpec, FieldType
 from hivekeep.domain.tasks import TaskGraph
+from hivekeep.swarm.prompting.schema import OTHER
 from hivekeep.swarm.verification.text import fold
 
 _NOT_ID = re.compile(r"[^a-z0-9_]+")
@@ -27,12 +28,17 @@ def output(
 ) -> FieldSpec:
     """The field of one value of a plan."""
     own = kind in (FieldType.PROSE, FieldType.BOOLEAN, FieldType.CHOICE)
+    if kind is FieldType.CHOICE:
+        # With a place for everything else a document always has one, and a small model that may
+        # say null says it.
+        choices = tuple(dict.fromkeys((*choices, OTHER)))
     spec = FieldSpec(
         name=name,
         type=kind,
         title=name.replace("_", " ").capitalize(),
         description=" ".join(description.split()),
         choices=tuple(choices),
+        required=kind is FieldType.CHOICE,
         grounded=not own,
         max_length=900 if kind is FieldType.PROSE else 200,
     )

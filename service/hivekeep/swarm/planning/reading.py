@@ -81,7 +81,7 @@ def _tasks(
             # Without a reader an agent has to find its way by tools; give it those that read.
             later = [_with_reading(task, tools) for task in later]
         return later
-    later = _asked_for(later, wording(goal))
+    read, later = _asked_for(read, later, wording(goal))
     read, later = _in_currency(read, later, currency_named(goal), known)
     read = _completed(read, later)
     return [read, *(_tied(task, read) for task in later)]
@@ -145,10 +145,18 @@ def _tied(task: TaskSpec, read: TaskSpec) -> TaskSpec:
     return task
 
 
-def _asked_for(later: Sequence[TaskSpec], said: Wording) -> list[TaskSpec]:
-    """``later`` without a summary beside a table that nobody asked for: it costs a reading more."""
-    table = any(task.work is Work.TABLE for task in later)
-    return [task for task in later if said.summary or not table or task.work is not Work.SUMMARY]
+def _asked_for(
+    read: TaskSpec, later: Sequence[TaskSpec], said: Wording
+) -> tuple[TaskSpec, list[TaskSpec]]:
+    """Both without a summary that nobody asked for beside other values.
+
+    It would cost a reading of every whole document, and its words are not checked as values are.
+    """
+    values = tuple(spec for spec in read.outputs if spec.type is not FieldType.PROSE)
+    if said.summary or not values or all(task.work is not Work.SUMMARY for task in later):
+        return read, list(later)
+    kept = tuple(spec for spec in read.outputs if spec.name != _SUMMARY.name)
+    return replace(read, outputs=kept), [t for t in later if t.work is not Work.SUMMARY]
 
 
 def _completed(read: TaskSpec, later: Sequence[TaskSpec]) -> TaskSpec:

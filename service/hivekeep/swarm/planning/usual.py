@@ -72,15 +72,15 @@ def _tasks(
     later = []
     if said.folders:
         kind = output("kind", FieldType.CHOICE, "what the document is", _FOLDERS)
-        read = TaskSpec("read", goal, each_document=True, outputs=(kind,))
+        read = TaskSpec("read", "Say what the document is.", each_document=True, outputs=(kind,))
         return [read, TaskSpec("folders", goal, after=after, work=Work.FOLDERS, folder="kind")]
     if said.summary and not said.comparisons:
         summary = output("summary", FieldType.PROSE, "three to five sentences")
         title = output("title", FieldType.TEXT, "title of the document")
-        read = TaskSpec("read", goal, each_document=True, outputs=(title, summary))
+        read = TaskSpec("read", "Sum it up.", each_document=True, outputs=(title, summary))
         return [read, TaskSpec("summary", goal, after=after, work=Work.SUMMARY)]
     specs = tuple(output(name, kind, about, (), known) for name, kind, about in values)
-    read = TaskSpec("read", goal, each_document=True, outputs=specs)
+    read = TaskSpec("read", "Read its values.", each_document=True, outputs=specs)
     amount = next(spec.name for spec in specs if spec.type is FieldType.AMOUNT)
     where = [Condition(amount, is_, f"{number:f}") for is_, number in said.comparisons]
     code = currency_named(goal)

@@ -1,8 +1,8 @@
 """The JSON Schema that constrains a model's answer for a plan.
 
 Responsible for the shape of answers only; values are judged by ``swarm.verification``.
-Invariant: every field may be null (in a required table: every cell), and every string and list is
-bounded.
+Invariant: every field may be null (in a required table: every cell; not a required choice that has
+a place for everything else), and every string and list is bounded.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import Any
 
 from hivekeep.domain.fields import FieldSpec, FieldType, Plan
 
+OTHER = "other"
+"""The choice that takes whatever fits no other."""
 # A printed amount or date is short; a tight bound stops a small model that starts to repeat itself.
 _MAX_LENGTH = {
     FieldType.DATE: 32,
@@ -59,7 +61,8 @@ def _field(spec: FieldSpec) -> dict[str, Any]:
         case FieldType.BOOLEAN:
             return {"type": ["boolean", "null"]}
         case FieldType.CHOICE:
-            return {"enum": [*spec.choices, None]}
+            closed = spec.required and OTHER in spec.choices
+            return {"enum": [*spec.choices] if closed else [*spec.choices, None]}
         case FieldType.ROWS:
             rows: dict[str, Any] = {
                 "type": "array",
