@@ -48,7 +48,9 @@ def anyio_backend() -> str:
 
 def asked(folder: Path, names: list[str], **more: Any) -> RunRequest:
     chosen = plan(kind=PlanKind.ASK, fields=(), recipe="ask", **more.pop("plan", {}))
-    return request(folder, names, chosen, goal="What is the sum?", **{"show_plan": False, **more})
+    return request(
+        folder, names, chosen, **{"goal": "What is the sum?", "show_plan": False, **more}
+    )
 
 
 def call(tool: str, **arguments: Any) -> str:
@@ -478,7 +480,11 @@ async def test_tables_folders_and_summaries_survive_kills(
     out = tmp_path / "out"
     out.mkdir()
     record, kills = await survive(
-        tmp_path, world, asked(out, list(PAGES)), seed, mover=Copies(world)
+        tmp_path,
+        world,
+        asked(out, list(PAGES), goal="Add up, or summarise, into folders"),
+        seed,
+        mover=Copies(world),
     )
     assert record.state is RunState.FINISHED
     assert worker(record).state is AgentState.DONE

@@ -89,8 +89,7 @@ WRITES = [call("write_file", name=f"n{n}.txt", content="hello") for n in range(6
         (Budget(tool_calls=2), "tool_calls", 2),
         (Budget(bytes_written=12), "bytes_written", 2),
         (Budget(bytes_written=4), "bytes_written", 0),
-        (Budget(tokens=USAGE * 3), "tokens", 2),
-        (Budget(steps=6), "steps", 2),
+        (Budget(tokens=USAGE * 3), "tokens", 3),
     ],
 )
 @pytest.mark.parametrize("whose", ["run", "sub_agent"])
@@ -106,7 +105,7 @@ async def test_an_agent_is_stopped_by_each_resource_of_itself_and_of_its_run(
     assert failure.reason == f"{whose}_{reason}"
     assert "Raise them" in failure.next_step
     written = await anyio.to_thread.run_sync(lambda: len(list(tmp_path.glob("n*.txt"))))
-    # The run's planner has taken a step and tokens as well.
+    # The run's planner has taken tokens as well.
     assert written in (files, files - 1 if whose == "run" else files)
     assert record.state is RunState.FINISHED
     assert world.published
@@ -122,6 +121,14 @@ async def test_who_has_no_calls_left_may_still_finish(tmp_path: Path) -> None:
         tmp_path, world, asked(tmp_path, RunLimits(agent=Budget(tool_calls=1)))
     )
     assert worker(record).state is AgentState.DONE
+
+
+async def test_an_agents_steps_hold(tmp_path: Path) -> None:
+    world = World({"a": GOOD})
+    world.say = wants(*WRITES)
+    record, _ = await finish(tmp_path, world, asked(tmp_path, RunLimits(agent=Budget(steps=4))))
+    assert worker(record).failure.reason == "sub_agent_steps"
+    assert worker(record).spent.steps == 4
 
 
 @pytest.mark.parametrize("tokens", [USAGE * 4, USAGE * 4 + 1, USAGE * 7])

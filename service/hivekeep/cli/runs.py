@@ -100,7 +100,7 @@ def _print_answers(detail: dict[str, Any]) -> None:
     console.print(f", {done} of {len(readers)} readings done" if readers else "")
     if note := (detail["plan"] or {}).get("note", ""):
         console.print(f"  [dim]{safe(note)}[/]")
-    if not any(a["values"] for a in agents if a["role"] == "task"):
+    if not detail["overview"] and not any(a["values"] for a in agents if a["role"] == "task"):
         _print_readings([a for a in readers if not a["parent"]])
     for agent in agents:
         if agent["role"] == "task" and not agent["parent"]:

@@ -118,12 +118,16 @@ class Spending:
 def _short(budget: Budget, spent: Spent, under_way: Spent, expects: Spent) -> str:
     """The resource of which a step wants more than is left, or an empty string.
 
-    Who has no calls left may still think, and so finish.
+    Who has no calls left may still think, and so finish; an answer that took the last tokens may
+    still be checked.
     """
     steps = replace(spent, steps=spent.steps + under_way.steps)
     whole = spent + under_way + expects
     calls, bytes_ = budget.tool_calls, budget.bytes_written
-    if resource := replace(budget, tool_calls=None, bytes_written=None).exhausted(steps):
+    always = Budget(
+        steps=budget.steps, seconds=budget.seconds, tokens=budget.tokens if expects.tokens else None
+    )
+    if resource := always.exhausted(steps):
         return resource
     if calls is not None and expects.tool_calls and whole.tool_calls > calls:
         return "tool_calls"

@@ -133,23 +133,30 @@ class RunLog:
 
     def _hand_over(
         self, kind: Kind, payload: dict[str, Any], agent: str, blobs: tuple[bytes, ...] = ()
-    ) -> asyncio.Future[list[Event]]:
-        """Let one event become durable; it is folded and announced as soon as it is."""
+    ) -> asyncio.Future[None]:
+        """Let one event become durable; what is returned is done when it is folded as well."""
         new = NewEvent(run=self.record.id, kind=kind, payload=payload, agent=agent)
-        done = self._journal.hand_over([new], blobs=blobs)
-        if done.done():
-            self._fold(done)
-        else:
-            # Called before whoever awaits it goes on.
-            done.add_done_callback(self._fold)
-        return done
+        stored = self._journal.hand_over([new], blobs=blobs)
+        folded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def _fold(self, done: asyncio.Future[list[Event]]) -> None:
-        if done.cancelled() or done.exception() is not None:
-            return
-        for event in done.result():
-            apply(self.record, event)
-            self._observe(event)
+        def fold(_done: asyncio.Future[list[Event]]) -> None:
+            # A future of its own: whoever finds ``stored`` done need not wait for this callback.
+            error = stored.exception()
+            if error is not None:
+                folded.set_exception(error)
+                folded.exception()
+                return
+            try:
+                for event in stored.result():
+                    apply(self.record, event)
+                    self._observe(event)
+            except Exception as failure:  # noqa: BLE001 - raised by whoever waits
+                folded.set_exception(failure)
+            else:
+                folded.set_result(None)
+
+        stored.add_done_callback(fold)
+        return folded
 
     def blob(self, sha256: str) -> bytes:
         """Content kept by an earlier step."""
@@ -267,8 +274,8 @@ class RunLog:
         return result
 
 
-async def _durable(done: asyncio.Future[list[Event]]) -> None:
-    """Wait until what was handed over is durable, and by its callback folded.
+async def _durable(done: asyncio.Future[None]) -> None:
+    """Wait until what was handed over is durable and folded.
 
     Shielded: an event that became durable must be folded too, or a run resumed in this process
     would do the step again.

@@ -1,7 +1,7 @@
 """What the reader of one document is asked in a planned task.
 
-Responsible for the plan of such a reader.  Invariant: it depends on the task alone, so that readers
-of one task share what their prompts begin with.
+Responsible for the plan of such a reader.  Invariant: it depends on the request and the task alone,
+so that readers of one task share what their prompts begin with.
 """
 
 from __future__ import annotations
@@ -22,6 +22,6 @@ def task_plan(base: Plan, task: TaskSpec) -> Plan:
     return replace(
         base,
         kind=PlanKind.SUMMARIZE if prose and free else base.kind,
-        instructions=f"You read one document for this task: {task.goal}",
+        instructions=f"You read one document for the request '{base.title}'. {task.goal}",
         fields=task.outputs,
     )
