@@ -29,7 +29,7 @@ from hivekeep.daemon.mover import InputMover
 from hivekeep.deliverables import ReportPublisher
 from hivekeep.documents import file_sha256
 from hivekeep.domain.documents import Block, Document
-from hivekeep.domain.errors import DocumentError, StorageError
+from hivekeep.domain.errors import DocumentError, SecretsError, StorageError
 from hivekeep.domain.fields import FieldSpec, FieldType, FileAction, FileActionKind, Plan, PlanKind
 from hivekeep.domain.inference import FinishEvent, FinishReason, GenerateRequest
 from hivekeep.domain.report import RunReport
@@ -78,8 +78,11 @@ class FileSecrets:
 
     def _write(self, secrets: dict[str, str]) -> None:
         new = self._path.with_suffix(".new")
-        new.write_text(json.dumps(secrets))
-        new.replace(self._path)
+        try:
+            new.write_text(json.dumps(secrets))
+            new.replace(self._path)
+        except OSError as error:
+            raise SecretsError("The keys cannot be written.", why=f"{error.strerror}.") from error
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,10 @@ def coordinator(
     monotonic: Callable[[], float] | None = None,
 ) -> Coordinator:  # fmt: skip
     """A coordinator over ``world``, whose clock ticks once each time it is read."""
-    ids = (f"run{number}" for number in itertools.count(1))
+    # A later life of the same journal may not give an earlier run's name again.
+    taken = {event.run for event in journal.events()}
+    names = (f"run{number}" for number in itertools.count(1))
+    ids = (name for name in names if name not in taken)
     ticks = itertools.count()
     ports = Ports(
         reader=world, engine=world, gate=world, publisher=publisher or world,

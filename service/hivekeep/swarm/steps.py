@@ -129,29 +129,38 @@ class RunLog:
         blobs: tuple[bytes, ...] = (),
     ) -> None:
         """Make one event durable, then fold and announce it."""
-        await _durable(self._hand_over(kind, payload, agent, blobs))
+        await self._folded(self._stored(kind, payload, agent, blobs))
 
-    def _hand_over(
+    def _stored(
         self, kind: Kind, payload: dict[str, Any], agent: str, blobs: tuple[bytes, ...] = ()
-    ) -> asyncio.Future[None]:
-        """Let one event become durable; what is returned is done when it is folded as well."""
+    ) -> asyncio.Future[list[Event]]:
         new = NewEvent(run=self.record.id, kind=kind, payload=payload, agent=agent)
-        stored = self._journal.hand_over([new], blobs=blobs)
+        return self._journal.hand_over([new], blobs=blobs)
+
+    async def _folded(self, stored: asyncio.Future[list[Event]]) -> None:
+        """Wait until what was handed over is durable, then fold and announce it."""
+        # Shielded: an event that became durable must be folded too, or a run resumed in this
+        # process would do the step again.
+        with anyio.CancelScope(shield=True):
+            for event in await stored:
+                self._fold(event)
+
+    def _fold(self, event: Event) -> None:
+        apply(self.record, event)
+        self._observe(event)
+
+    def _folding(self, stored: asyncio.Future[list[Event]]) -> asyncio.Future[None]:
+        """Let an event be folded as soon as it is durable; what is returned is done then."""
         folded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def fold(_done: asyncio.Future[list[Event]]) -> None:
             # A future of its own: whoever finds ``stored`` done need not wait for this callback.
-            error = stored.exception()
-            if error is not None:
-                folded.set_exception(error)
-                folded.exception()
-                return
             try:
                 for event in stored.result():
-                    apply(self.record, event)
-                    self._observe(event)
+                    self._fold(event)
             except Exception as failure:  # noqa: BLE001 - raised by whoever waits
                 folded.set_exception(failure)
+                folded.exception()
             else:
                 folded.set_result(None)
 
@@ -214,7 +223,8 @@ class RunLog:
         perform: Callable[[], Awaitable[StepOutcome]],
         agent: str,
     ) -> dict[str, Any]:
-        intended = self._hand_over(Kind.STEP_INTENDED, {**where, "intent": intent}, agent)
+        intent_event = {**where, "intent": intent}
+        intended = self._folding(self._stored(Kind.STEP_INTENDED, intent_event, agent))
         pure = where["kind"] in _PURE
         if not pure:
             await _durable(intended)
@@ -242,10 +252,10 @@ class RunLog:
         }
         if outcome.calls or outcome.written:
             payload |= {"calls": outcome.calls, "written": outcome.written}
-        done = self._hand_over(Kind.STEP_DONE, payload, agent, outcome.blobs)
+        stored = self._stored(Kind.STEP_DONE, payload, agent, outcome.blobs)
         # Both are waited for: the result must not count without its intent either.
         await _durable(intended)
-        await _durable(done)
+        await self._folded(stored)
         return outcome.result
 
     async def _settle(
@@ -275,10 +285,6 @@ class RunLog:
 
 
 async def _durable(done: asyncio.Future[None]) -> None:
-    """Wait until what was handed over is durable and folded.
-
-    Shielded: an event that became durable must be folded too, or a run resumed in this process
-    would do the step again.
-    """
+    """Wait until an event is durable and folded, whatever happens meanwhile."""
     with anyio.CancelScope(shield=True):
         await done
