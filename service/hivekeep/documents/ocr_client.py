@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 
+from hivekeep.documents.allowance import Allowance
 from hivekeep.documents.transport import Peer, PeerGoneError, receive_frame, send, start_peer
 from hivekeep.documents.wire import Frame, Recognized, WireError, decode_recognized, pack
 
@@ -64,10 +65,9 @@ class OcrClient:
         peer = self._peer
         if peer is None:
             raise RuntimeError("recognize() is called within turn() only")
-        began = anyio.current_time()
         found: Recognized | None = None
         try:
-            with anyio.move_on_after(_LONGEST_RECOGNITION):
+            with Allowance(_LONGEST_RECOGNITION) as time:
                 await send(peer.socket, pack(Frame.RECOGNIZE, pixels))
                 kind, payload = await receive_frame(peer.socket)
                 if kind is not Frame.RECOGNIZED:
@@ -80,7 +80,7 @@ class OcrClient:
                 await self._stop()
         if found is None:
             return Recognized(why="reading a picture took too long")
-        self._usual_seconds = 0.5 * (self._usual_seconds + anyio.current_time() - began)
+        self._usual_seconds = 0.5 * (self._usual_seconds + time.used)
         return found
 
     async def stop(self) -> None:

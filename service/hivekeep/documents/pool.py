@@ -8,7 +8,6 @@ for any format.  Invariant: whatever a document does to its process, the caller 
 from __future__ import annotations
 
 import itertools
-import math
 import os
 import signal
 from collections.abc import Callable, Sequence
@@ -19,6 +18,7 @@ from typing import Self
 
 import anyio
 
+from hivekeep.documents.allowance import Allowance
 from hivekeep.documents.cleaning import clean, squeeze
 from hivekeep.documents.failures import Reason, display_name, failure
 from hivekeep.documents.host_client import Child, Ending, HostClient
@@ -139,9 +139,9 @@ class ReaderPool:
         """:raises PeerGoneError: if not this document but the host is to blame."""
         child = await self._host.start(job)
         try:
-            with anyio.move_on_after(job.limits.seconds) as scope:
+            with Allowance(job.limits.seconds) as time:
                 try:
-                    return await self._converse(child, name, scope)
+                    return await self._converse(child, name, time)
                 except PeerGoneError:
                     raise _explain(name, await child.ending(), job.limits) from None
                 except (WireError, ValueError) as error:
@@ -154,9 +154,7 @@ class ReaderPool:
             name, Reason.TOO_SLOW, why=f"It was stopped after {job.limits.seconds:g} seconds."
         )
 
-    async def _converse(
-        self, child: Child, name: str, scope: anyio.CancelScope
-    ) -> Document | Pixels:
+    async def _converse(self, child: Child, name: str, time: Allowance) -> Document | Pixels:
         blocks: list[Block] = []
         characters = 0
         while True:
@@ -174,18 +172,17 @@ class ReaderPool:
             elif kind is Frame.DRAWN:
                 return decode_pixels(payload)
             elif kind is Frame.RECOGNIZE:
-                found = await self._recognize(payload, scope)
+                found = await self._recognize(payload, time)
                 await send(child.channel, encode_recognized(found))
             else:
                 raise WireError("a frame that only we may send")
 
-    async def _recognize(self, pixels: bytes, scope: anyio.CancelScope) -> Recognized:
+    async def _recognize(self, pixels: bytes, time: Allowance) -> Recognized:
         """OCR within the document's time; waiting behind other documents does not count."""
-        left = scope.deadline - anyio.current_time()
-        scope.deadline = math.inf
+        time.pause()
         async with self._ocr.turn():
-            scope.deadline = anyio.current_time() + left
-            if left < 2 * self._ocr.usual_seconds:
+            time.go_on()
+            if time.left < 2 * self._ocr.usual_seconds:
                 return Recognized(why=_NO_TIME)
             return await self._ocr.recognize(pixels)
 
