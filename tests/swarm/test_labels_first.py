@@ -63,6 +63,9 @@ def by_labels(text: str, name: str) -> FieldValue:
             "MV/2026/0093",
         ),
         ("Opening hours: Mo.-Fr. 8-18\nTotal: 12.00 EUR", "currency", "EUR"),
+        ("Vendeur : Le Pétrin SARL\nSARL au capital de 8 000 €", "seller", "Le Pétrin"),
+        ("Vendeur : Le Pétrin SARL\nTVA : FR12345678901", "seller", "Le Pétrin SARL"),
+        ("Vendeur : Le Pétrin SARL\nCrédit SA au capital de 9 €", "seller", "Le Pétrin SARL"),
     ],
 )
 def test_labels_and_layout_state_values_with_evidence(text: str, name: str, value: str) -> None:

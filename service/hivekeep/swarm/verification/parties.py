@@ -42,6 +42,12 @@ _LEGAL_FORM = re.compile(
     r"(?!\w)\.?|公司|株式会社|有限会社",
     re.IGNORECASE,
 )
+# French letters state form and capital beside the name (Code de commerce, R123-238); they are no
+# part of it: in an e-invoice the name is BT-27, this statement BT-33 (EN 16931-1).
+_STATED_FORM = re.compile(
+    r"\b(s\.?a\.?r\.?l|s\.?a\.?s\.?u?|e\.?u\.?r\.?l|s\.?n\.?c|s\.?a)\b\.?,? au capital d",
+    re.IGNORECASE,
+)
 _ADDRESS = re.compile(
     r"^(?:[A-Z]{1,3}[- ])?\d{4,6}\s+\w|\w\.? \d{1,4} ?[a-z]?$|^\d{1,5}[,]? (?:rue|avenue|av|bd|"
     r"boulevard|chemin|place|impasse|allée|street|road|\w+ (?:street|road|lane|avenue|drive))\b|"
@@ -97,7 +103,22 @@ class Parties:
             labels = self._party_labels(line.text)
             if labels and all(label.owners == labels[0].owners for label in labels):
                 found.extend(self._beside(line, labels))
-        return tuple(found) + tuple(self._from_letterhead({n for m in found for n in m.owners}))
+        found += self._from_letterhead({n for m in found for n in m.owners})
+        return tuple(map(self._without_stated_form, found))
+
+    def _without_stated_form(self, name: NameMention) -> NameMention:
+        """A French company's name without the legal form that its letter states by itself."""
+        last = name.spans[-1]
+        forms = {
+            squeeze(stated.group(1))
+            for line in self._layout.lines
+            for stated in _STATED_FORM.finditer(line.text)
+        }
+        head, _, end = self._layout.lines[last.line].text[last.start : last.end].rpartition(" ")
+        if not head.strip() or squeeze(end) not in forms:
+            return name
+        spans = (*name.spans[:-1], Span(last.line, last.start, last.start + len(head.rstrip())))
+        return NameMention(self._layout.text(spans), spans, name.owners, name.score)
 
     def _from_letterhead(self, known: set[str]) -> Iterator[NameMention]:
         """Sender and addressee of a letter, for parties that no label names."""
