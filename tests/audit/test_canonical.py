@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hivekeep.audit import AuditEvent, DataRef, ModelRef
 from hivekeep.audit.canonical import canonical
+from hivekeep.audit.record import from_bytes, to_bytes
 
 # RFC 8785, appendix B: IEEE 754 bits and how ECMAScript writes them.
 NUMBERS = {
@@ -64,3 +66,30 @@ def test_what_is_read_back_is_the_same_and_writes_the_same(value: object) -> Non
 def test_what_json_cannot_hold_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match=r"number|type|key"):
         canonical(value)
+
+
+TEXTS = st.text(max_size=12)
+
+
+@given(
+    st.builds(
+        AuditEvent, actor=TEXTS, action=TEXTS, subject=TEXTS, rule=TEXTS, outcome=TEXTS, user=TEXTS,
+        job=TEXTS, agent=TEXTS, approval=TEXTS, result=TEXTS,
+        arguments=st.dictionaries(TEXTS, TEXTS | st.integers() | st.floats(0, 1), max_size=2),
+        detail=st.dictionaries(TEXTS, st.lists(TEXTS, max_size=2), max_size=2),
+        data=st.lists(st.builds(DataRef, TEXTS, TEXTS, TEXTS), max_size=2).map(tuple),
+        model=st.none() | st.builds(ModelRef, TEXTS, TEXTS),
+    )
+)  # fmt: skip
+def test_a_record_is_written_canonically_and_read_back(event: AuditEvent) -> None:
+    content = to_bytes(event, time=1_764_000_000.5, monotonic=7.25)
+    assert canonical(json.loads(content)) == content
+    record = from_bytes(1, content)
+    assert (record.time, record.monotonic) == (1_764_000_000.5, 7.25)
+    assert (record.actor, record.action) == (event.actor, event.action)
+    assert record.subject == event.subject
+    assert (record.data, record.detail) == (event.data, event.detail)
+    assert (record.rule, record.outcome, record.result) == (event.rule, event.outcome, event.result)
+    assert (record.user, record.job, record.agent) == (event.user, event.job, event.agent)
+    assert record.approval == event.approval
+    assert record.model == (event.model if event.model != ModelRef("") else None)

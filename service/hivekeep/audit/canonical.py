@@ -12,7 +12,7 @@ from typing import Any
 
 _SAFE = 2**53
 _ENCODE = json.JSONEncoder(
-    ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False
+    ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False, check_circular=False
 ).encode
 
 
@@ -22,28 +22,44 @@ def canonical(value: Any) -> bytes:
     :raises ValueError: if it holds something that is neither text, number, truth, list nor mapping
         with text keys, or a number that is not finite.
     """
-    if _is_simple(value):
-        return _ENCODE(value).encode()
-    plain, simple = _plain(value)
+    return canonical_text(value).encode()
+
+
+def quoted(text: str) -> str:
+    """The canonical form of text; of anything else, as ``canonical_text``."""
+    if type(text) is str and text.isascii():
+        return _ENCODE(text)
+    return canonical_text(text)
+
+
+def canonical_text(value: Any) -> str:
+    """What ``canonical`` encodes.
+
+    :raises ValueError: as ``canonical``.
+    """
     # The library's encoder differs from the RFC only in the order of keys that are not ASCII and
     # in how some floating-point numbers are written; both are rare here.
-    return (_ENCODE(plain) if simple else _write(plain)).encode()
+    if _is_simple(value):
+        text = _ENCODE(value)
+        if text.isascii():
+            return text
+    plain, simple = _plain(value)
+    return _ENCODE(plain) if simple else _write(plain)
 
 
 def _is_simple(value: Any) -> bool:
-    """Whether the library's encoder writes a value canonically as it is: nearly always."""
+    """Whether the library's encoder writes a value canonically if all its text is ASCII."""
     kind = type(value)
-    if kind is str:
-        return bool(value.isascii())
     if kind is dict:
-        return all(
-            type(key) is str and key.isascii() and _is_simple(item) for key, item in value.items()
-        )
+        for key, item in value.items():
+            if type(key) is not str or (type(item) is not str and not _is_simple(item)):
+                return False
+        return True
     if kind is int:
         return bool(-_SAFE <= value <= _SAFE)
     if kind is list:
         return all(map(_is_simple, value))
-    return value is None or kind is bool
+    return kind is str or value is None or kind is bool
 
 
 def _plain(value: Any) -> tuple[Any, bool]:

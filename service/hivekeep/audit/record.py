@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from hivekeep.audit.canonical import canonical
+from hivekeep.audit.canonical import canonical_text, quoted
 from hivekeep.domain.errors import AuditError
 
 MAX_CONTENT = 1_000_000
@@ -103,15 +103,42 @@ def _filled(source: AuditEvent | AuditRecord) -> dict[str, Any]:
 def to_bytes(event: AuditEvent, *, time: float, monotonic: float) -> bytes:
     """The content of a record: canonical JSON in which empty fields are left out.
 
+    It is put together here member by member, in the order of RFC 8785, which takes half the time
+    of encoding a mapping; every record waits for this.
+
     :raises AuditError: if the event is too large or holds what JSON cannot.
     """
-    said: dict[str, Any] = {
-        "action": event.action, "actor": event.actor,
-        "time": timestamp(time), "mono": int(monotonic * 1_000_000),
-    }  # fmt: skip
-    said |= _filled(event)
+    parts: list[str] = []
+    add = parts.append
     try:
-        content = canonical(said)
+        add(f'{{"action":{quoted(event.action)},"actor":{quoted(event.actor)}')
+        if event.agent:
+            add(f'"agent":{quoted(event.agent)}')
+        if event.approval:
+            add(f'"approval":{quoted(event.approval)}')
+        if event.arguments:
+            add(f'"arguments":{canonical_text(event.arguments)}')
+        if event.data:
+            add(f'"data":[{",".join(map(_data_text, event.data))}]')
+        if event.detail:
+            add(f'"detail":{canonical_text(event.detail)}')
+        if event.job:
+            add(f'"job":{quoted(event.job)}')
+        if event.model is not None:
+            add(f'"model":{canonical_text(_model(event.model))}')
+        add(f'"mono":{int(monotonic * 1_000_000)}')
+        if event.outcome:
+            add(f'"outcome":{quoted(event.outcome)}')
+        if event.result:
+            add(f'"result":{quoted(event.result)}')
+        if event.rule:
+            add(f'"rule":{quoted(event.rule)}')
+        if event.subject:
+            add(f'"subject":{quoted(event.subject)}')
+        add(f'"time":"{timestamp(time)}"')
+        if event.user:
+            add(f'"user":{quoted(event.user)}')
+        content = f"{','.join(parts)}}}".encode()
     except (ValueError, RecursionError) as error:
         raise AuditError(
             "An event cannot be recorded, so it does not happen.", why=f"It holds {error}."
@@ -139,8 +166,8 @@ def from_bytes(sequence: int, content: bytes) -> AuditRecord:
             monotonic=said["mono"] / 1_000_000,
             actor=said["actor"],
             action=said["action"],
-            data=tuple(DataRef(**item) for item in said.get("data", ())),
-            model=ModelRef(**model) if model else None,
+            data=tuple(DataRef(**{"name": "", **item}) for item in said.get("data", ())),
+            model=ModelRef(**{"name": "", **model}) if model else None,
             **{name: said.get(name, _EMPTY.get(name, "")) for name in _PLAIN},
         )
     except (TypeError, KeyError, AttributeError) as error:
@@ -155,6 +182,17 @@ def plain(record: AuditRecord) -> dict[str, Any]:
     }  # fmt: skip
     said |= _filled(record)
     return said
+
+
+def _data_text(item: DataRef) -> str:
+    members = []
+    if item.label:
+        members.append(f'"label":{quoted(item.label)}')
+    if item.name:
+        members.append(f'"name":{quoted(item.name)}')
+    if item.sha256:
+        members.append(f'"sha256":{quoted(item.sha256)}')
+    return f"{{{','.join(members)}}}"
 
 
 def _data(item: DataRef) -> dict[str, Any]:
