@@ -76,9 +76,9 @@ def note_body(index: int, text: bytes) -> bytes:
     return _ENTRY.pack(NOTE, index) + text
 
 
-def commit_body(commit: Commit) -> bytes:
-    """The body of a commit."""
-    return _COMMIT.pack(COMMIT, commit.size, commit.epoch, commit.root, commit.signature)
+def commit_body(size: int, epoch: int, root: bytes, signature: bytes) -> bytes:
+    """The body of a commit over ``size`` leaves."""
+    return _COMMIT.pack(COMMIT, size, epoch, root, signature)
 
 
 def parse_commit(frame: Frame) -> Commit:

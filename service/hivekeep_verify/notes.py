@@ -83,7 +83,7 @@ class Checkpoint:
 
     def text(self) -> str:
         """The text that is signed."""
-        return f"{self.origin}\n{self.size}\n{b64encode(self.root).decode()}\n"
+        return checkpoint_text(self.origin, self.size, self.root)
 
     @classmethod
     def parse(cls, text: str) -> Checkpoint:
@@ -98,6 +98,11 @@ class Checkpoint:
         if not _SIZE.fullmatch(lines[1]) or len(root) != 32:
             raise FormatError("the checkpoint's size or root hash makes no sense")
         return cls(lines[0], int(lines[1]), root)
+
+
+def checkpoint_text(origin: str, size: int, root: bytes) -> str:
+    """The text of a checkpoint."""
+    return f"{origin}\n{size}\n{b64encode(root).decode()}\n"
 
 
 def sign_line(key: VerifierKey, signature: bytes) -> str:

@@ -15,6 +15,8 @@ from tests.audit.world import SECRET, World
 
 from hivekeep.audit import AuditEvent, AuditLog, DataRef, ModelRef, records, verify
 from hivekeep.audit import log as log_module
+from hivekeep.audit.direct import DirectEnd
+from hivekeep.audit.files import OpenSegment
 from hivekeep.domain.errors import AuditError
 from hivekeep.secrets import KeyStore, Passphrase, open_key_store
 
@@ -177,11 +179,13 @@ def test_a_full_disk_blocks_until_there_is_room(
     log = world.open()
     log.append(AuditEvent("test", "before"))
 
-    def full(descriptor: int, data: bytes, offset: int = 0) -> None:
-        os.pwrite(descriptor, bytes(data)[: len(data) // 2], offset)
+    def full(segment: OpenSegment, data: bytes) -> None:
+        with segment.path.open("r+b") as file:
+            file.seek(segment.size)
+            file.write(data[: len(data) // 2])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("hivekeep.audit.files.write_all", full)
+    monkeypatch.setattr(OpenSegment, "_write", full)
     for _ in range(2):
         with pytest.raises(AuditError, match="cannot be written"):
             log.append(AuditEvent("test", "lost"))
@@ -281,3 +285,66 @@ def test_the_keeper_anchors_and_evolves_by_itself_and_then_sleeps(world: World) 
     assert log.state.epoch == 1
     log.close()
     assert world.verify().problems == ()
+
+
+@pytest.mark.parametrize("size", [1, 2_900, 3_300, 4_096, 70_000, 300_000])
+def test_records_of_any_size_are_written_around_the_cache_or_through_it(
+    size: int, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for direct in (True, False, True):
+        with monkeypatch.context() as patch:
+            if not direct:
+                patch.setattr("hivekeep.audit.files.open_direct", lambda _path: None)
+            log = world.open()
+            for number in range(5):
+                log.append(AuditEvent("test", "act", subject="x" * (size + number)))
+            log.close()
+    assert world.verify().problems == ()
+    found = records(world.folder, world.keys)
+    assert [len(r.subject) - size for r in found] == [0, 1, 2, 3, 4] * 3
+
+
+def test_a_file_system_that_refuses_direct_writes_gets_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_end: DirectEnd, _data: bytes, _offset: int) -> None:
+        raise OSError(22, "Invalid argument")
+
+    monkeypatch.setattr(DirectEnd, "write", refuse)
+    world.write(4)
+    monkeypatch.undo()
+    world.write(2, 4)
+    assert world.verify().problems == ()
+    assert [r.detail["n"] for r in records(world.folder, world.keys)] == list(range(6))
+
+
+def test_nobody_is_told_that_a_record_is_kept_when_writing_broke_off(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = world.open()
+    together = threading.Barrier(3)
+    said: list[BaseException | int] = []
+
+    def work() -> None:
+        together.wait()
+        try:
+            said.append(log.append(AuditEvent("test", "act")))
+        except (AuditError, MemoryError) as error:
+            said.append(error)
+
+    def broken(*_arguments: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(OpenSegment, "_write", broken)
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(said) == 3
+    assert not [one for one in said if isinstance(one, int)]
+    monkeypatch.undo()
+    log.append(AuditEvent("test", "after"))
+    log.close()
+    assert world.verify().problems == ()
+    assert [r.action for r in records(world.folder, world.keys)] == ["after"]

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from hivekeep.audit.canonical import canonical
 from hivekeep.audit.sealing import SegmentKey
 from hivekeep.audit.signing import EpochKey
 from hivekeep_verify import frames as layout
-from hivekeep_verify.frames import Commit
-from hivekeep_verify.notes import Checkpoint
+from hivekeep_verify.notes import checkpoint_text
 from hivekeep_verify.segment import FORMAT, State
 from hivekeep_verify.tree import Frontier
 
@@ -47,7 +46,10 @@ class Chain:
 
     def copy(self) -> Chain:
         """The same place, to try something from."""
-        return replace(self, frontier=self.frontier.copy())
+        frontier = self.frontier.copy()
+        return Chain(
+            self.log, self.origin, self.index, self.previous, frontier, self.number, self.key
+        )
 
     def event(self, content: bytes) -> bytes:
         """The next frame: a sealed record."""
@@ -63,9 +65,9 @@ class Chain:
     def commit(self, signer: EpochKey) -> tuple[bytes, str]:
         """The next frame: a checkpoint over all before; and the same as a signed note."""
         root = self.frontier.root()
-        text = Checkpoint(self.origin, self.index, root).text()
+        text = checkpoint_text(self.origin, self.index, root)
         signature = signer.sign(text)
-        body = layout.commit_body(Commit(self.index, signer.epoch, root, signature))
+        body = layout.commit_body(self.index, signer.epoch, root, signature)
         self.previous = layout.commit_chain(self.previous, body)
         return layout.pack(body, self.previous), signer.note(text, signature)
 

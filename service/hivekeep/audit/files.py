@@ -6,14 +6,18 @@ after a write that failed, the segment ends where the last good write ended, or 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import sys
 from pathlib import Path
 from typing import IO
 
+from hivekeep.audit.direct import BLOCK, DirectEnd, open_direct, round_up
 from hivekeep.domain.errors import AuditError
 
-_AHEAD = 256 << 10
+# The second where the first does not fit any more.
+_AHEAD = (1 << 20, 64 << 10)
 
 
 def segment_path(folder: Path, number: int) -> Path:
@@ -83,6 +87,18 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def sync_data(descriptor: int) -> None:
+    """Make what was written to a file durable.
+
+    :raises OSError: if it is not certain that it is.
+    """
+    if sys.platform == "darwin":
+        # There fsync leaves the data in the drive's own cache (fsync(2)).
+        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+    else:
+        os.fdatasync(descriptor)
+
+
 def write_all(descriptor: int, data: bytes, offset: int = 0) -> None:
     """Write all bytes; a full disk may take only some at a time."""
     view = memoryview(data)
@@ -102,8 +118,13 @@ class OpenSegment:
 
     def __init__(self, path: Path, size: int) -> None:
         self.path, self.size = path, size
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         self._allocated = os.fstat(self._descriptor).st_size
+        self._direct: DirectEnd | None = None
+        direct = open_direct(path)
+        if direct is not None:
+            start = size - size % BLOCK
+            self._direct = DirectEnd(direct, os.pread(self._descriptor, size - start, start))
 
     @classmethod
     def create(cls, path: Path, data: bytes) -> OpenSegment:
@@ -117,12 +138,40 @@ class OpenSegment:
         :raises OSError: if either failed; if ``repair`` then succeeds, the file is as it was.
         """
         end = self.size + len(data)
-        if end > self._allocated:
-            write_all(self._descriptor, bytes(end - self._allocated + _AHEAD), self._allocated)
-            self._allocated = end + _AHEAD
-        write_all(self._descriptor, data, self.size)
-        os.fdatasync(self._descriptor)
+        if round_up(end) > self._allocated:
+            self._extend(end)
+        self._write(data)
+        sync_data(self._descriptor)
         self.size = end
+
+    def _extend(self, end: int) -> None:
+        for ahead in _AHEAD:
+            wanted = round_up(end + ahead)
+            try:
+                write_all(self._descriptor, bytes(wanted - self._allocated), self._allocated)
+            except OSError as error:
+                if error.errno != errno.ENOSPC or ahead == _AHEAD[-1]:
+                    raise
+                os.ftruncate(self._descriptor, self._allocated)
+                continue
+            # The new blocks are the file's for good before anything goes around the cache.
+            sync_data(self._descriptor)
+            self._allocated = wanted
+            return
+
+    def _write(self, data: bytes) -> None:
+        if self._direct is not None:
+            try:
+                self._direct.write(data, self.size)
+            except OSError as error:
+                if error.errno != errno.EINVAL:
+                    raise
+                # The file system takes no blocks of this size.
+                self._direct.close()
+                self._direct = None
+            else:
+                return
+        write_all(self._descriptor, data, self.size)
 
     def repair(self) -> None:
         """Cut off what a failed write left.
@@ -141,6 +190,8 @@ class OpenSegment:
         try:
             self.repair()
         finally:
+            if self._direct is not None:
+                self._direct.close()
             os.close(self._descriptor)
 
 

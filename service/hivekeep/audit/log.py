@@ -225,8 +225,11 @@ class AuditLog:
                 with self._pending_lock:
                     batch, self._pending = self._pending, []
                 self._write_tickets(batch)
-        if ticket.error:
-            raise ticket.error
+        if ticket.error or not ticket.done:
+            raise ticket.error or AuditError(
+                "The audit log could not be written, so nothing further is done.",
+                why="Writing several records at once was broken off.",
+            )
         return ticket.last
 
     def change(self, say: Callable[[], dict[str, Any]], done: Callable[[], None]) -> None:
@@ -330,6 +333,9 @@ class AuditLog:
             self._segment.append(data + frame)
         except OSError as error:
             raise self._fail(error) from error
+        except BaseException:
+            self._state, self._why = "blocked", "a write was broken off"
+            raise
         self._chain, self._note = chain, note
         self._head.write(note)
         if wake:

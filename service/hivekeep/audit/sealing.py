@@ -93,7 +93,7 @@ class SegmentKey:
         self._bound = log + number.to_bytes(8, "big")
         self._cipher = AESGCM(self._derive(b"records"))
         self._blinding = self._derive(b"commitments")
-        self._nonces: list[bytes] = []
+        self._prepared: list[tuple[bytes, bytes]] = []
 
     @classmethod
     def create(cls, log: bytes, number: int) -> SegmentKey:
@@ -107,16 +107,17 @@ class SegmentKey:
 
     def seal(self, index: int, previous: bytes, content: bytes) -> tuple[bytes, bytes, bytes]:
         """Commitment, nonce and ciphertext of one record's content."""
-        nonce = self._nonce()
-        hidden = commitment(self.opening(nonce), content)
+        if not self._prepared:
+            self._prepare()
+        nonce, opening = self._prepared.pop()
+        hidden = commitment(opening, content)
         return hidden, nonce, self._cipher.encrypt(nonce, content, self._place(index, previous))
 
-    def _nonce(self) -> bytes:
-        """A random nonce; many are asked of the system at once, because each call takes long."""
-        if not self._nonces:
-            fresh = os.urandom(_NONCE * _NONCES_AT_ONCE)
-            self._nonces = [fresh[at : at + _NONCE] for at in range(0, len(fresh), _NONCE)]
-        return self._nonces.pop()
+    def _prepare(self) -> None:
+        """Random nonces and what opens their commitments; many at once, which is cheaper."""
+        fresh = os.urandom(_NONCE * _NONCES_AT_ONCE)
+        nonces = [fresh[at : at + _NONCE] for at in range(0, len(fresh), _NONCE)]
+        self._prepared = [(nonce, self.opening(nonce)) for nonce in nonces]
 
     def open(self, index: int, previous: bytes, stored: bytes) -> bytes:
         """The content of a stored record, checked against its commitment.

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from nacl.bindings import crypto_sign, crypto_sign_BYTES
+from nacl.signing import SigningKey
 
 from hivekeep.audit.vault import AuditVault, StoredKey
 from hivekeep_verify.frames import FormatError
@@ -23,31 +24,37 @@ class EpochKey:
 
     origin: str
     epoch: int
-    private: Ed25519PrivateKey
+    private: SigningKey
 
     @classmethod
     def create(cls, origin: str, epoch: int) -> EpochKey:
         """A new key."""
-        return cls(origin, epoch, Ed25519PrivateKey.generate())
+        return cls(origin, epoch, SigningKey.generate())
 
     @classmethod
     def from_seed(cls, origin: str, epoch: int, seed: bytes) -> EpochKey:
         """The key with these secret bytes."""
-        return cls(origin, epoch, Ed25519PrivateKey.from_private_bytes(seed))
+        return cls(origin, epoch, SigningKey(seed))
+
+    @cached_property
+    def _secret(self) -> bytes:
+        """The private key as libsodium takes it: seed and public half."""
+        return bytes(self.private) + bytes(self.private.verify_key)
 
     @cached_property
     def public(self) -> VerifierKey:
         """Its public half."""
-        return VerifierKey(self.origin, self.private.public_key().public_bytes_raw())
+        return VerifierKey(self.origin, bytes(self.private.verify_key))
 
     def certify(self, successor: EpochKey) -> bytes:
         """The signature that makes another key the next epoch's."""
         text = certificate_text(self.origin, successor.epoch, successor.public.public)
-        return self.private.sign(text)
+        return self.private.sign(text).signature
 
     def sign(self, text: str) -> bytes:
         """The signature over a note's text."""
-        return self.private.sign(text.encode())
+        # What ``SigningKey.sign`` does, without the objects it makes around it.
+        return crypto_sign(text.encode(), self._secret)[:crypto_sign_BYTES]
 
     def note(self, text: str, signature: bytes) -> str:
         """The signed note of a text this key signed."""
@@ -99,6 +106,4 @@ class SigningKeys:
         self._save(self.current)
 
     def _save(self, *keys: EpochKey) -> None:
-        self._vault.save(
-            signing=[StoredKey(key.epoch, key.private.private_bytes_raw()) for key in keys]
-        )
+        self._vault.save(signing=[StoredKey(key.epoch, bytes(key.private)) for key in keys])
