@@ -9,6 +9,7 @@ from tests.audit.world import World
 
 from hivekeep.audit import AuditEvent, DataRef, ModelRef
 from hivekeep.audit import log as log_module
+from hivekeep.audit.index import SEARCHABLE
 from hivekeep.audit.reading import owner_reader
 from hivekeep.audit.searching import Query, index_sealed, search
 from hivekeep.domain.errors import UsageError
@@ -86,3 +87,35 @@ def test_an_index_shows_nothing(world: World) -> None:
     for path in (world.folder / "derived").glob("*.index"):
         for word in (b"untrusted", b"agent", b"model", b".pdf", HASH.encode()):
             assert word not in path.read_bytes()
+
+
+MANY = AuditEvent(
+    "actor-x", "action-x", subject="subject-x", user="user-x", job="job-x", agent="agent-x",
+    rule="rule-x", outcome="outcome-x", data=(DataRef("name-x", "ef" * 32, "label-x"),),
+    model=ModelRef("model-x", "01" * 32),
+)  # fmt: skip
+VALUES = {
+    "action": ["action-x"], "actor": ["actor-x"], "subject": ["subject-x"], "user": ["user-x"],
+    "job": ["job-x"], "agent": ["agent-x"], "rule": ["rule-x"], "outcome": ["outcome-x"],
+    "data": ["name-x", "ef" * 32], "label": ["label-x"], "model": ["model-x", "01" * 32],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("field", SEARCHABLE)
+def test_every_field_is_found_with_an_index_and_without(field: str, world: World) -> None:
+    log = world.open()
+    early = log.append(MANY)
+    for _ in range(30):
+        log.append(AuditEvent("other", "other", subject="other"))
+    assert len(world.segments) > 5
+    late = log.append(MANY)
+    log.close()
+    reader = owner_reader(world.keys)
+    index_sealed(world.folder, reader)
+    for value in VALUES[field]:
+        numbers = [r.sequence for r in search(world.folder, reader, Query({field: value}))]
+        assert numbers == [early, late]
+        # Exactly this value of exactly this field.
+        assert search(world.folder, reader, Query({field: value[:-1]})) == []
+        other = next(name for name in SEARCHABLE if name != field)
+        assert search(world.folder, reader, Query({other: value})) == []

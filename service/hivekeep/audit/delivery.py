@@ -12,6 +12,7 @@ import os
 import re
 import socket
 import ssl
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from hivekeep.audit.export import moment, refused
-from hivekeep.audit.record import AuditRecord, plain
+from hivekeep.audit.record import AuditRecord, plain, timestamp
 from hivekeep.domain.errors import ConfigError
 
 _TIMEOUT = 10.0
@@ -94,7 +95,7 @@ def send_checkpoint(target: Target, note: str, log: str) -> None:
         _append(Path(target.url.path) / f"{log}.checkpoints", note)
     elif scheme.startswith("syslog+"):
         said = json.dumps({"checkpoint": note}, ensure_ascii=True)
-        _syslog(target.url, [_message(_NOTICE, "-", "checkpoint", "", said)])
+        _syslog(target.url, [_message(_NOTICE, timestamp(time.time()), "checkpoint", "", said)])
     else:
         _post(target.url, scheme, target.url.path or "/", note.encode(), "text/plain")
 
@@ -138,9 +139,9 @@ def otlp_logs(records: Sequence[AuditRecord], version: str) -> dict[str, Any]:
     }
 
 
-def _message(severity: int, time: str, kind: str, data: str, said: str) -> bytes:
+def _message(severity: int, when: str, kind: str, data: str, said: str) -> bytes:
     host = re.sub(r"[^!-~]", "?", socket.gethostname())[:255] or "-"
-    head = f"<{_FACILITY * 8 + severity}>1 {time} {host} hivekeep {os.getpid()} {kind}"
+    head = f"<{_FACILITY * 8 + severity}>1 {when} {host} hivekeep {os.getpid()} {kind}"
     return f"{head} {data or '-'} \ufeff{said}".encode("utf-8", "backslashreplace")
 
 
@@ -154,7 +155,7 @@ def _syslog(url: SplitResult, messages: Sequence[bytes]) -> None:
             )[0]
             with socket.socket(family, kind, protocol) as sender:
                 for message in messages:
-                    sender.sendto(message[:_MAX_DATAGRAM], address)
+                    sender.sendto(_shortened(message), address)
             return
         with socket.create_connection((host, port), timeout=_TIMEOUT) as plain_socket:
             data = b"".join(f"{len(m)} ".encode() + m for m in messages)
@@ -167,6 +168,11 @@ def _syslog(url: SplitResult, messages: Sequence[bytes]) -> None:
                 secure.sendall(data)
     except OSError as error:
         raise DeliveryError(f"{host}:{port}: {error.strerror or error}") from error
+
+
+def _shortened(message: bytes) -> bytes:
+    """What fits into a datagram, cut between characters."""
+    return message[:_MAX_DATAGRAM].decode("utf-8", "ignore").encode()
 
 
 def _post(url: SplitResult, scheme: str, path: str, body: bytes, kind: str) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from hivekeep.audit.record import AuditRecord, plain, timestamp
+from hivekeep.audit.record import AuditRecord, DataRef, plain, timestamp
 
 _COLUMNS = (
     "sequence", "time", "actor", "user", "job", "agent", "action", "subject", "outcome", "rule",
@@ -21,6 +22,8 @@ _COLUMNS = (
 _UNMAPPED = ("subject", "rule", "approval", "arguments", "model", "detail", "result")
 # What a spreadsheet would take for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# Everything that some reader takes for the end of a line.
+_LINE_BREAK = re.compile("\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _VENDOR, _PRODUCT = "Hivekeep", "Hivekeep"
 _REFUSED = ("denied", "failed", "error", "refused")
 
@@ -48,11 +51,12 @@ def ocsf(records: Iterable[AuditRecord], version: str) -> Iterator[str]:
     """One OCSF event a record: class API Activity, activity Other."""
     for record in records:
         said = plain(record)
+        request = {"request": {"uid": record.job}} if record.job else {}
         event: dict[str, Any] = {
             "category_uid": 6, "class_uid": 6003, "activity_id": 99, "type_uid": 600399,
             "activity_name": record.action, "time": int(record.time * 1000),
             "severity_id": 3 if refused(record) else 1,
-            "status_id": 2 if refused(record) else 1, "status": record.outcome,
+            "status_id": 2 if refused(record) else 1,
             "metadata": {
                 "version": "1.3.0", "uid": str(record.sequence),
                 "product": {"name": _PRODUCT, "vendor_name": _VENDOR, "version": version},
@@ -61,14 +65,13 @@ def ocsf(records: Iterable[AuditRecord], version: str) -> Iterator[str]:
                 "user": {"name": record.user or record.actor},
                 "app_name": record.agent or record.actor,
             },
-            "api": {"operation": record.action, "request": {"uid": record.job}},
+            "api": {"operation": record.action, **request},
             "src_endpoint": {"name": "localhost"},
-            "resources": [
-                {"name": item.name, "uid": item.sha256, "labels": [item.label] * bool(item.label)}
-                for item in record.data
-            ],
+            "resources": [_resource(item) for item in record.data],
             "unmapped": {name: said[name] for name in _UNMAPPED if said.get(name)},
         }  # fmt: skip
+        if record.outcome:
+            event["status"] = record.outcome
         yield json.dumps(event, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -102,6 +105,12 @@ FORMATS: dict[str, Callable[[Iterable[AuditRecord], str], Iterator[str]]] = {
 }
 
 
+def _resource(item: DataRef) -> dict[str, Any]:
+    labels = [item.label] if item.label else []
+    found = {"name": item.name, "uid": item.sha256, "labels": labels}
+    return {name: value for name, value in found.items() if value}
+
+
 def _csv_line(cells: Iterable[str]) -> str:
     line = io.StringIO()
     # The writer quotes line breaks only if it writes them itself.
@@ -115,12 +124,12 @@ def _cell(value: Any) -> str:
 
 
 def _cef_head(text: str) -> str:
-    return " ".join(text.replace("\\", "\\\\").replace("|", "\\|").splitlines())
+    return _LINE_BREAK.sub(" ", text.replace("\\", "\\\\").replace("|", "\\|"))
 
 
 def _cef_value(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace("=", "\\=")
-    return "\\n".join(escaped.splitlines())
+    return _LINE_BREAK.sub(r"\\n", escaped)
 
 
 def moment(record: AuditRecord) -> str:

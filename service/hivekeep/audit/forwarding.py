@@ -101,8 +101,8 @@ class Forwarder:
     def _records(self) -> Iterator[AuditRecord]:
         end = self._acknowledged()
         for segment in open_segments(self._folder, self._reader(), since=self._next):
-            for record in segment.records():
-                if self._next <= record.sequence < end:
+            for record in segment.records(self._next):
+                if record.sequence < end:
                     yield record
 
     def _load(self) -> int:

@@ -122,6 +122,9 @@ def begin_anew(folder: Path, keys: KeyStore) -> Path:
         vault.save(anchor="")
         opened = _begin(folder, vault, (), now, continues)
         opened.segment.close()
+        head = files.HeadFile(folder)
+        head.write(opened.note)
+        head.close()
         vault.save(anchor=opened.note)
     except OSError as error:
         raise files.unwritable(folder, error) from error

@@ -51,7 +51,7 @@ class Outlets:
 
     def written(self) -> None:
         """There are new records."""
-        for sink in self._sinks.values():
+        for sink in tuple(self._sinks.values()):  # settings may change meanwhile
             sink.written()
 
     def publish(self, note: str) -> None:
@@ -68,7 +68,7 @@ class Outlets:
 
     def sink_states(self) -> list[SinkState]:
         """How each sink is."""
-        return [sink.state for sink in self._sinks.values()]
+        return [sink.state for sink in tuple(self._sinks.values())]
 
     def stop(self) -> None:
         """End all deliveries."""

@@ -106,9 +106,12 @@ class SegmentReader:
             if record is not None:
                 yield entry, record
 
-    def records(self) -> Iterator[AuditRecord]:
-        """All readable records."""
-        return (record for _, record in self.entries_with_records())
+    def records(self, since: int = 0) -> Iterator[AuditRecord]:
+        """The readable records from this number on; earlier ones are not decrypted."""
+        for entry in self.entries():
+            record = self.record(entry) if entry.frame.index >= since else None
+            if record is not None:
+                yield record
 
     def records_at(self, offsets: Sequence[int]) -> Iterator[AuditRecord]:
         """The readable records whose frames begin at these offsets."""
@@ -187,9 +190,7 @@ def read_folder(
     found: list[AuditRecord] = []
     for segment in open_segments(folder, reader, newest_first=True, since=after + 1):
         found[:0] = [
-            record
-            for record in segment.records()
-            if record.sequence > after and (not action or record.action == action)
+            record for record in segment.records(after + 1) if not action or record.action == action
         ]
         if limit and len(found) >= limit:
             return found[-limit:]

@@ -121,7 +121,8 @@ def export(
     confirmed = yes or (sys.stdin.isatty() and typer.confirm(question, err=True))
     body = {"format": kind, "values": _values(terms), "since": since, "until": until}
     made = client.post("/v1/audit/export", {**body, "confirmed": confirmed}, timeout=_LONG)
-    text = "".join(f"{line}\n" for line in made["lines"])
+    end = "\r\n" if kind == "csv" else "\n"  # RFC 4180
+    text = "".join(f"{line}{end}" for line in made["lines"])
     if output is None:
         sys.stdout.write(text)
         return

@@ -5,6 +5,7 @@ Responsible for looking; the only thing it repairs, when told to, is the journal
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -48,7 +49,8 @@ def doctor(
         typer.Option(help="With --repair: read the key file's passphrase from this descriptor."),
     ] = None,
 ) -> int:
-    """Check the installation: libraries, model, memory, disk, keys, journal, policy, daemon.
+    """Check the installation: libraries, model, memory, disk, keys, journal, audit log,
+    policy, daemon.
 
     Ends with 1 if something has to be repaired.
     """
@@ -76,6 +78,7 @@ def _examine(profile: Profile) -> Iterator[Finding]:
         ("disk", _disk),
         ("keys", _keys),
         ("journal", _journal),
+        ("audit log", _audit),
         ("policy", _policy),
         ("sandbox", _sandbox),
         ("watching", _watching),
@@ -156,6 +159,27 @@ def _journal(profile: Profile) -> Finding:
     from hivekeep.cli.doctor_journal import look_at_journal
 
     return look_at_journal(profile)
+
+
+def _audit(profile: Profile) -> Finding:
+    client = DaemonClient(profile)
+    if client.running():
+        audit = client.get("/v1/status")["audit"]
+        if audit["state"] != "ok":
+            return Finding(
+                "audit log", "problem", f"it is not written, so nothing is done: {audit['why']}",
+                "Make room or make the folder writable; the next action tries again."
+                if audit["state"] == "blocked" else "Remove the cause and restart the daemon.",
+            )  # fmt: skip
+        if audit["anchor"] != "ok":
+            return Finding("audit log", "remark", f"the key store lags behind: {audit['anchor']}")
+        return Finding("audit log", "ok", f"{audit['records']} records, the newest in place")
+    if profile.audit.exists() and not os.access(profile.audit, os.W_OK):
+        return Finding(
+            "audit log", "problem", f"{profile.audit} cannot be written",
+            "Make the folder writable; without it nothing is done.",
+        )  # fmt: skip
+    return Finding("audit log", "ok", "looked at when the daemon runs; 'hivekeep audit verify'")
 
 
 def _repair(profile: Profile, passphrase_fd: int | None) -> Finding:

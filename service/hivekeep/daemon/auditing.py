@@ -40,6 +40,8 @@ class AuditDesk:
         def load() -> list[dict[str, Any]]:
             if after is None:
                 return [as_data(r) for r in records(self.log.folder, self.keys, limit=limit)]
+            if after + 1 >= self.log.count:
+                return []  # asked again and again by who follows the log
             found = records(self.log.folder, self.keys, after=after)
             return [as_data(record) for record in found[:limit]]
 
@@ -70,8 +72,14 @@ class AuditDesk:
             "epochs": len(report.keys),
             "witnessed": len(witnessed),
             "problems": [str(problem) for problem in report.problems],
-            "remarks": list(report.remarks),
+            "remarks": [*report.remarks, *self._unwritten()],
         }
+
+    def _unwritten(self) -> list[str]:
+        state = self.log.state
+        if state.state == "ok":
+            return []
+        return [f"The log accepts no records, so nothing is done: {state.why}."]
 
     async def prove(self, record: int, *, reveal: bool, older: str) -> dict[str, Any]:
         """A proof that a record is in the log; revealing its content is an export."""
