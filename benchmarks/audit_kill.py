@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import shutil
 import signal
 import tempfile
 import threading
@@ -95,15 +96,22 @@ def main() -> None:
     options = parser.parse_args()
     generator = random.Random(options.seed)
     acknowledged = lost = problems = 0
+    places: list[Path] = []
     for kill in range(options.kills):
         # A log lives through ten kills, so that what one left is what the next one meets.
         if kill % 10 == 0:
             place = Path(tempfile.mkdtemp(prefix="audit-kill-", dir=options.folder))
+            places.append(place)
         said, gone, wrong = one(place, generator)
         acknowledged, lost, problems = acknowledged + said, lost + gone, problems + wrong
         print(f"\r{kill + 1} kills, {acknowledged} acknowledged, {lost} lost, {problems} problems",
               end="", flush=True)  # fmt: skip
     print()
+    if lost + problems:
+        print(f"kept for a look: {', '.join(map(str, places))}")
+    else:
+        for place in places:
+            shutil.rmtree(place)
     report(
         "audit_kill", lost + problems, "records lost or logs damaged", "0",
         holds=lost + problems == 0, against="every acknowledged record", n=options.kills,
