@@ -23,6 +23,8 @@ from hivekeep.domain.errors import StorageError
 from hivekeep.domain.fields import FieldSpec, FieldType
 from hivekeep.domain.report import RunReport
 from hivekeep.domain.values import ValueStatus
+from hivekeep.files import Folder
+from hivekeep.sandbox import system
 from hivekeep.swarm.ports import Publisher
 
 STEM = "invoices 2026-11-24 0803 7f3a9c21"
@@ -160,13 +162,16 @@ def test_a_temporary_file_that_others_touched_is_not_published(
     assert visible(tmp_path) == []
 
 
+@pytest.mark.parametrize("renames", [True, False], ids=["renameat2", "over a file of our own"])
 def test_a_file_system_without_links_serves_too(
-    publisher: ReportPublisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    publisher: ReportPublisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, renames: bool
 ) -> None:
-    def refuse(*_: Any) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
         raise OSError(errno.EPERM, "Operation not permitted")
 
-    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    monkeypatch.setattr(os, "link", refuse)
+    if not renames:
+        monkeypatch.setattr(system, "syscall", refuse)
     first, second = publisher.prepare(example(), tmp_path)
     Path(second["target"]).write_text("mine")
     assert publisher.publish(first) == Path(first["target"])
@@ -202,14 +207,11 @@ def test_a_full_disk_during_writing(
     publisher: ReportPublisher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert stat.S_ISCHR(Path("/dev/full").stat().st_mode)
-    real = Path.open
 
-    def full(self: Path, mode: str = "r", *arguments: Any, **options: Any) -> Any:
-        if mode == "xb":
-            return real(Path("/dev/full"), "wb")
-        return real(self, mode, *arguments, **options)
+    def full(*_: Any, **__: Any) -> int:
+        return os.open("/dev/full", os.O_RDWR)
 
-    monkeypatch.setattr(Path, "open", full)
+    monkeypatch.setattr(Folder, "create", full)
     with pytest.raises(StorageError, match="Free some disk space"):
         publisher.prepare(example(), tmp_path)
 

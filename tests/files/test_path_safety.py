@@ -160,9 +160,10 @@ def test_a_taken_name_is_never_replaced_or_followed(tmp_path: Path, secret: Path
         for name in ("x", "dangling"):
             with pytest.raises(FileExistsError):
                 folder.create(name)
-        os.close(folder.create("y"))
+        mine = folder.create("y")
         with pytest.raises(FileExistsError):
-            folder.link("y", "x")
+            folder.place(mine, "y", "x")
+        os.close(mine)
     assert secret.read_text() == "the secret"
     assert not (tmp_path / "nowhere").exists()
 

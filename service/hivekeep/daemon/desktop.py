@@ -25,6 +25,7 @@ from hivekeep.daemon.overview import seconds_left
 from hivekeep.daemon.png import png
 from hivekeep.daemon.profile import Profile
 from hivekeep.daemon.views import run_detail, run_progress
+from hivekeep.daemon.wiring import resolved
 from hivekeep.documents import ReaderPool
 from hivekeep.domain.actions import Action, ActionKind
 from hivekeep.domain.documents import Document
@@ -109,8 +110,9 @@ class Desktop:
         """
         source = self._agent(run, agent).input
         # Not on behalf of the run: a person may look while the run is paused.
-        await self.gate.require(Action(ActionKind.READ_FILE, path=source.path, size=source.size))
-        drawn = await self.readers.draw(Path(source.path), page, expected_sha256=source.sha256)
+        path = await anyio.to_thread.run_sync(resolved, source.path)
+        await self.gate.require(Action(ActionKind.READ_FILE, path=path, size=source.size))
+        drawn = await self.readers.draw(Path(path), page, expected_sha256=source.sha256)
         return await anyio.to_thread.run_sync(png, drawn)
 
     async def correct(self, run: str, agent: str, **what: Any) -> dict[str, Any]:

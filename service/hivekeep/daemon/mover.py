@@ -16,7 +16,7 @@ from typing import Any
 
 from hivekeep.domain.errors import StorageError
 from hivekeep.domain.fields import FileActionKind
-from hivekeep.files import Folder, Identity, open_file
+from hivekeep.files import Folder, Identity, open_file, write_all
 
 _CHUNK = 1 << 20
 
@@ -85,18 +85,18 @@ def _copy(
             digest = hashlib.sha256()
             while chunk := os.read(reading, _CHUNK):
                 digest.update(chunk)
-                _write_all(writing, chunk)
+                write_all(writing, chunk)
             os.utime(writing, ns=(before.st_atime_ns, before.st_mtime_ns))
             os.fsync(writing)
+            if digest.hexdigest() != prepared["sha256"]:
+                raise StorageError(
+                    f"'{source.name}' changed after it was read, so it was not copied.",
+                    next_step="Process it again.",
+                )
+            # It fails if the target exists, which a rename would silently replace.
+            folder.place(writing, partial, target.name)
         finally:
             os.close(writing)
-        if digest.hexdigest() != prepared["sha256"]:
-            raise StorageError(
-                f"'{source.name}' changed after it was read, so it was not copied.",
-                next_step="Process it again.",
-            )
-        # A link fails if the target exists, which a rename would silently replace.
-        folder.link(partial, target.name)
     finally:
         os.close(reading)
         with suppress(OSError):
@@ -124,9 +124,3 @@ def _remove(source: Path, sha256: str) -> None:
 def _sha256(descriptor: int) -> str:
     with os.fdopen(descriptor, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]

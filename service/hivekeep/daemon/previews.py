@@ -6,11 +6,13 @@ wording or asking.  Invariant: looking changes nothing, and what is looked up is
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import stat
 from collections.abc import Callable, Iterator
-from pathlib import Path, PurePath
+from pathlib import PurePath
 
-from hivekeep.documents import file_sha256
 from hivekeep.domain.actions import Action, ActionKind, Label
 from hivekeep.domain.approvals import (
     Asker,
@@ -22,8 +24,9 @@ from hivekeep.domain.approvals import (
     Preview,
 )
 from hivekeep.domain.documents import Block, Document
-from hivekeep.domain.errors import DocumentError, HivekeepError
+from hivekeep.domain.errors import HivekeepError
 from hivekeep.domain.values import FieldValue
+from hivekeep.files import open_file
 from hivekeep.journal import decode
 from hivekeep.swarm.events import AgentRecord, RunRecord
 
@@ -56,16 +59,25 @@ def preview_of(action: Action) -> Preview:
 
 
 def state_of(path: str) -> FileState:
-    """A file as it is now; its hash only if it is not too large to read at once."""
-    place = Path(path)
+    """The file at a resolved path as it is now; its hash if it is not too large to read at once."""
     try:
-        found = place.stat()
-        sha256 = ""
-        if place.is_file() and found.st_size <= _HASHED_BYTES:
-            sha256, _ = file_sha256(place)
-    except (OSError, ValueError, DocumentError):
-        return FileState(path, exists=False)
+        with os.fdopen(open_file(path), "rb") as file:
+            found = os.fstat(file.fileno())
+            sha256 = ""
+            if found.st_size <= _HASHED_BYTES:
+                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError):
+        return _state_of_other(path)
     return FileState(path, True, found.st_size, found.st_mtime, sha256)
+
+
+def _state_of_other(path: str) -> FileState:
+    """What is no file, or cannot be read: there or not, a link being itself."""
+    try:
+        found = os.lstat(path)
+    except (OSError, ValueError):
+        return FileState(path, exists=False)
+    return FileState(path, True, found.st_size, found.st_mtime)
 
 
 def asker_of(record: RunRecord | None, run: str, agent: str) -> Asker:
@@ -125,6 +137,6 @@ def _document_of(agent: AgentRecord, blob: Callable[[str], bytes]) -> Document |
 
 def _is_file(path: str) -> bool:
     try:
-        return Path(path).is_file()
+        return stat.S_ISREG(os.lstat(path).st_mode)
     except (OSError, ValueError):
         return False

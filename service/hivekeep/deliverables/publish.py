@@ -1,8 +1,8 @@
 """Puts a report's files where the user finds them, in two steps around the journal.
 
 Responsible for durable, hidden temporary files and for making them visible exactly once; not for
-what is in them.  Invariant: a file that we did not write is never overwritten, and repeating either
-step after a crash leaves one complete set of files.
+what is in them.  Invariant: a file that we did not write is never overwritten, repeating either
+step after a crash leaves one complete set of files, and no link is followed on the way to them.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from hivekeep.deliverables.sheets import build_sheets
 from hivekeep.deliverables.text import cell_text, file_name, one_line
 from hivekeep.domain.errors import StorageError
 from hivekeep.domain.report import RunReport
+from hivekeep.files import Folder
 
-_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
 _MOST_NAMES = 1_000
 
 
@@ -40,41 +40,44 @@ class ReportPublisher:
     def prepare(self, report: RunReport, folder: Path) -> list[dict[str, Any]]:
         """Write temporary files into ``folder``, which is made if need be, and describe them.
 
+        ``folder`` is absolute and free of links, as policy has judged it.
         Each description holds ``temporary``, ``target``, ``sha256`` and ``size`` in bytes.  Nothing
         is visible yet; preparing again after a crash replaces what was left.
 
-        :raises StorageError: if the files cannot be written; nothing is left behind then.
+        :raises StorageError: if the files cannot be written, or a folder on the way is a link by
+            now; nothing is left behind then.
         """
         stem = self._stem(report)
         writers = _writers(report, self._zone)
-        written: list[Path] = []
+        written: list[str] = []
         prepared: list[dict[str, Any]] = []
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            targets = _free_targets(folder, stem, tuple(writers))
-            for suffix, target in targets.items():
-                temporary = target.with_name(f".{target.name}.hivekeep-part")
-                # Only a crash leaves one; opening it anew would follow a link in its place.
-                temporary.unlink(missing_ok=True)
-                written.append(temporary)
-                with temporary.open("xb") as file:
-                    writers[suffix](file)
-                    file.flush()
-                    os.fsync(file.fileno())
-                sha256, size = _digest(temporary)
-                prepared.append(
-                    {
-                        "temporary": str(temporary),
-                        "target": str(target),
-                        "sha256": sha256,
-                        "size": size,
-                    }
-                )
-            _sync_folder(folder)
+            with Folder.make(str(folder), any_names=True) as place:
+                try:
+                    stem = _free_stem(place, stem, tuple(writers))
+                    for suffix, write in writers.items():
+                        name = f"{stem}{suffix}"
+                        temporary = f".{name}.hivekeep-part"
+                        # Only a crash leaves one; it is removed and never opened.
+                        place.remove(temporary)
+                        descriptor = place.create(temporary)
+                        written.append(temporary)
+                        sha256, size = _write(descriptor, write)
+                        prepared.append(
+                            {
+                                "temporary": str(folder / temporary),
+                                "target": str(folder / name),
+                                "sha256": sha256,
+                                "size": size,
+                            }
+                        )
+                    place.sync()
+                except OSError:
+                    for name in written:
+                        with suppress(OSError):
+                            place.remove(name)
+                    raise
         except OSError as error:
-            for path in written:
-                with suppress(OSError):
-                    path.unlink(missing_ok=True)
             raise _refused(folder, error) from error
         return prepared
 
@@ -84,20 +87,27 @@ class ReportPublisher:
         That is its target, or the target with a number if another file took the name meanwhile.
         Calling it again after a crash is harmless.
 
-        :raises StorageError: if that fails, or if the temporary file was removed or changed.
+        :raises StorageError: if that fails, if a folder on the way was replaced by a link, or if
+            the temporary file was removed or changed.
         """
         temporary, target = Path(prepared["temporary"]), Path(prepared["target"])
         try:
-            if not temporary.exists():
-                return _published_before(prepared, target)
-            if _digest(temporary)[0] != prepared["sha256"]:
-                raise _tampered(temporary)
-            place = _place(temporary, target, prepared["sha256"])
-            temporary.unlink(missing_ok=True)
-            _sync_folder(target.parent)
+            with Folder.open(str(target.parent)) as folder:
+                try:
+                    descriptor = folder.open_file(temporary.name)
+                except FileNotFoundError:
+                    return target.with_name(_published_before(folder, prepared, target))
+                try:
+                    if _digest(descriptor)[0] != prepared["sha256"]:
+                        raise _tampered(temporary)
+                    name = _place(folder, descriptor, temporary.name, target, prepared["sha256"])
+                finally:
+                    os.close(descriptor)
+                folder.remove(temporary.name)
+                folder.sync()
         except OSError as error:
             raise _refused(target.parent, error) from error
-        return place
+        return target.with_name(name)
 
     def _stem(self, report: RunReport) -> str:
         moment = report.finished.astimezone(self._zone)
@@ -125,12 +135,20 @@ def _writers(report: RunReport, zone: tzinfo | None) -> dict[str, Callable[[IO[b
     return writers
 
 
-def _free_targets(folder: Path, stem: str, suffixes: tuple[str, ...]) -> dict[str, Path]:
-    """Targets that share one stem, numbered if any of them is taken."""
+def _write(descriptor: int, write: Callable[[IO[bytes]], object]) -> tuple[str, int]:
+    """Hash and size of what ``write`` has written, durable by then; closes the descriptor."""
+    with os.fdopen(descriptor, "w+b") as file:
+        write(file)
+        file.flush()
+        os.fsync(file.fileno())
+        return _digest(file.fileno())
+
+
+def _free_stem(folder: Folder, stem: str, suffixes: tuple[str, ...]) -> str:
+    """A stem that no file with any of the suffixes has, numbered if need be."""
     for numbered in _numbered(stem):
-        targets = {suffix: folder / f"{numbered}{suffix}" for suffix in suffixes}
-        if not any(os.path.lexists(target) for target in targets.values()):
-            return targets
+        if all(folder.identity(f"{numbered}{suffix}") is None for suffix in suffixes):
+            return numbered
     raise FileExistsError(errno.EEXIST, f"there are too many files called '{stem}'")
 
 
@@ -140,40 +158,28 @@ def _numbered(stem: str) -> Iterator[str]:
         yield f"{stem} ({number})"
 
 
-def _candidates(target: Path) -> Iterator[Path]:
-    return (target.with_name(f"{stem}{target.suffix}") for stem in _numbered(target.stem))
+def _candidates(target: Path) -> Iterator[str]:
+    return (f"{stem}{target.suffix}" for stem in _numbered(target.stem))
 
 
-def _place(temporary: Path, target: Path, sha256: str) -> Path:
-    """Give ``temporary`` a second, visible name that was free; the first one stays."""
+def _place(folder: Folder, descriptor: int, temporary: str, target: Path, sha256: str) -> str:
+    """Give the open file a visible name that was free."""
     for candidate in _candidates(target):
         try:
-            _link(temporary, candidate)
+            folder.place(descriptor, temporary, candidate)
         except FileExistsError:
-            if _holds(candidate, sha256):
+            if _holds(folder, candidate, sha256):
                 return candidate
         else:
             return candidate
     raise FileExistsError(errno.EEXIST, f"there are too many files called '{target.name}'")
 
 
-def _link(temporary: Path, target: Path) -> None:
-    try:
-        target.hardlink_to(temporary)
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        # This file system has no links: take the name with an empty file of our own, replace that.
-        with target.open("xb"):
-            pass
-        temporary.replace(target)
-
-
-def _published_before(prepared: dict[str, Any], target: Path) -> Path:
+def _published_before(folder: Folder, prepared: dict[str, Any], target: Path) -> str:
     for candidate in _candidates(target):
-        if not os.path.lexists(candidate):
+        if folder.identity(candidate) is None:
             break
-        if _holds(candidate, prepared["sha256"]):
+        if _holds(folder, candidate, prepared["sha256"]):
             return candidate
     raise StorageError(
         f"'{target.name}' could not be put in place.",
@@ -182,28 +188,24 @@ def _published_before(prepared: dict[str, Any], target: Path) -> Path:
     )
 
 
-def _holds(path: Path, sha256: str) -> bool:
-    return path.is_file() and not path.is_symlink() and _digest(path)[0] == sha256
-
-
-def _digest(path: Path) -> tuple[str, int]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return digest, file.tell()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the names in ``folder`` durable, where the system can."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
+def _holds(folder: Folder, name: str, sha256: str) -> bool:
+    """Whether ``name`` is a regular file of this content; a link is none."""
     try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # network file systems
-            raise
+        descriptor = folder.open_file(name)
+    except OSError:
+        return False
+    try:
+        return _digest(descriptor)[0] == sha256
     finally:
         os.close(descriptor)
+
+
+def _digest(descriptor: int) -> tuple[str, int]:
+    """SHA-256 and size of an open file, from its beginning."""
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    with os.fdopen(descriptor, "rb", closefd=False) as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return digest, file.tell()
 
 
 def _tampered(temporary: Path) -> StorageError:
@@ -222,6 +224,8 @@ def _refused(folder: Path, error: OSError) -> StorageError:
             next_step = "Allow writing there, or choose another folder for the results."
         case errno.ENOTDIR | errno.EEXIST:
             next_step = "Choose another folder for the results."
+        case errno.ELOOP | errno.EXDEV | errno.ESTALE:
+            next_step = "Find out who changed it; 'hivekeep runs resume' then writes it again."
         case _:
             next_step = "Remove the cause, then 'hivekeep runs resume' goes on."
     return StorageError(

@@ -7,7 +7,7 @@ that is done relative to the descriptor.  What may be opened is not decided here
 
 from hivekeep.files.folder import Folder, Identity
 from hivekeep.files.names import NameProblem, check_name, fold, name_problem
-from hivekeep.files.opening import MovedError, open_file, open_place
+from hivekeep.files.opening import MovedError, open_file, open_place, write_all
 
 __all__ = [
     "Folder",
@@ -19,4 +19,5 @@ __all__ = [
     "name_problem",
     "open_file",
     "open_place",
+    "write_all",
 ]

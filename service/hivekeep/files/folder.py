@@ -19,6 +19,7 @@ from typing import Self
 
 from hivekeep.files.names import check_name
 from hivekeep.files.opening import MovedError, open_beneath, open_place
+from hivekeep.files.placing import name_open_file
 
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 _READ = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -61,8 +62,13 @@ class Folder:
         return cls(open_place(path), path)
 
     @classmethod
-    def make(cls, path: str) -> Self:
-        """Like :meth:`open`, making the folders that are missing; each is entered as it is made."""
+    def make(cls, path: str, *, any_names: bool = False) -> Self:
+        """Like :meth:`open`, making the folders that are missing; each is entered as it is made.
+
+        :param any_names: whether folders may be made whose names mean something else on another
+            system; for paths that a person chose for this one.
+        :raises ValueError: if a folder that is missing has such a name and may not.
+        """
         missing: list[str] = []
         here = path
         while True:
@@ -71,7 +77,7 @@ class Folder:
                 break
             except FileNotFoundError:
                 here, name = os.path.split(here)
-                missing.append(check_name(name))
+                missing.append(name if any_names else check_name(name))
         for name in reversed(missing):
             with suppress(FileExistsError):
                 os.mkdir(name, 0o777, dir_fd=descriptor)
@@ -126,15 +132,21 @@ class Folder:
             return None
         return Identity.of(found)
 
-    def link(self, name: str, other: str) -> None:
-        """Give the file ``name`` the second name ``other``.
+    def place(self, descriptor: int, name: str, other: str) -> None:
+        """Give the very file that is open as ``descriptor`` the name ``other``.
 
-        :raises FileExistsError: if that is taken; nothing is ever replaced.
+        It is called ``name`` here, which it keeps unless the file system knows no second names.
+
+        :raises FileExistsError: if ``other`` is taken; nothing is ever replaced.
+        :raises MovedError: if ``name`` is another file by now and the system names none by
+            descriptor; then nothing is called ``other``.
         """
-        os.link(
-            name, check_name(other), src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor,
-            follow_symlinks=False,
-        )  # fmt: skip
+        name_open_file(self._descriptor, descriptor, name, check_name(other))
+        found = self.identity(other)
+        if found != Identity.of(os.fstat(descriptor)):
+            if found is not None:
+                self.remove_exactly(other, found)
+            raise MovedError(errno.ESTALE, "the file was replaced by another one", name)
 
     def remove(self, name: str) -> None:
         """Remove a name if it is there."""

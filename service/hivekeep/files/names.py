@@ -22,7 +22,7 @@ _SHORT = re.compile(r"[^.]{1,6}~[0-9]{1,6}(\.[^.]{0,3})?", re.IGNORECASE)
 class NameProblem(StrEnum):
     """Why a name is not taken."""
 
-    EMPTY = "empty"
+    EMPTY = "is empty"
     PARENT = "means another folder"
     SEPARATOR = "holds a separator"
     CONTROL = "holds a control or invisible character"

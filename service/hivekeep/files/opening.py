@@ -68,6 +68,16 @@ def open_place(path: str) -> int:
     return open_beneath(None, path, _FOLDER)
 
 
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write every byte of ``data``.
+
+    :raises OSError: if the disk refuses; a part may then be written.
+    """
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
 def open_beneath(
     folder: int | None, path: str, flags: int, mode: int = 0, *, same_mount: bool = False
 ) -> int:

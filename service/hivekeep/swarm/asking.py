@@ -187,7 +187,8 @@ class Asking:
             # Whoever made the plan had seen names that senders chose, and nobody looked at it.
             names = Origin(Label.UNTRUSTED, OriginKind.FILE_NAME, "names of the documents")
             seen = seen.join(of(names))
-        given = Assignment(task, grant, tools, findings_text(findings), seen)
+        known = findings_text(findings)
+        given = Assignment(task, grant, tools, known, seen, execution.output)
         return Worker(agent, execution.log, execution.ports, self._library, given)
 
     def _grant(self, task: TaskSpec) -> Grant:
@@ -195,7 +196,7 @@ class Asking:
         return Grant(
             tools=(*task.tools, *(("aggregate",) if task.after else ())),
             read=self._read,
-            write=(self._request.output,),
+            write=(self._execution.output,),
             agents=len(self._read) + MOST_TURNS,
             depth=self._execution.depth - 1,
         )

@@ -84,6 +84,8 @@ class Execution:
         self.depth = min(plan.limits.depth or limits.depth, limits.depth)
         # A recipe may want fewer agents alive than policy allows for all runs together.
         self._own = Slots(plan.limits.agents or limits.agents)
+        self.output = log.record.request.output
+        """Where results go; free of links once the run works."""
         self._scopes: dict[str, anyio.CancelScope] = {}
         self._withdrawn: dict[str, HivekeepError] = {}
 
@@ -107,6 +109,7 @@ class Execution:
 
         version = {"program_version": self.ports.program_version}
         await self.log.emit(Kind.RUN_STARTED, version)
+        self.output = await anyio.to_thread.run_sync(self.ports.resolve, self.record.request.output)
         plan = self.record.request.plan
         if plan.kind is PlanKind.ASK:
             return await Asking(self).run()
@@ -235,7 +238,7 @@ class Execution:
 
     async def _deliver(self) -> None:
         record, log = self.record, self.log
-        folder = Path(record.request.output)
+        folder = Path(self.output)
         rule = await self.ports.gate.require(
             Action(ActionKind.WRITE_FILE, path=str(folder)), run=record.id, agent=""
         )

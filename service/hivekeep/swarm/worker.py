@@ -57,13 +57,17 @@ _ANSWER = FieldSpec(
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """What a worker is given: its task, its rights, and what others have found before it."""
+    """What a worker is given: its task, its rights, and what others have found before it.
+
+    ``output`` is the run's own folder, free of links.
+    """
 
     task: TaskSpec
     grant: Grant
     tools: Registry
     known: str
     provenance: Provenance
+    output: str
 
 
 class Worker:
@@ -204,7 +208,7 @@ class Worker:
             grant=self._given.grant,
             gate=self._ports.gate,
             library=self._library,
-            output=self._log.record.request.output,
+            output=self._given.output,
             provenance=provenance,
         )
 

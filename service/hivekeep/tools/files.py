@@ -10,7 +10,6 @@ import base64
 import hashlib
 import os
 import re
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +19,7 @@ from pydantic import Field
 from hivekeep.domain.actions import Action, ActionKind, Label
 from hivekeep.domain.errors import StorageError, ToolError
 from hivekeep.domain.provenance import Origin, OriginKind, of
+from hivekeep.files import Folder, name_problem, write_all
 from hivekeep.tools.context import ToolContext
 from hivekeep.tools.spec import Arguments, EffectClass, Happened, ToolResult, ToolSpec
 
@@ -138,50 +138,61 @@ async def write_new_file(prepared: dict[str, Any]) -> ToolResult:
 def was_written(prepared: dict[str, Any]) -> Happened:
     """Whether a prepared file was written, by its content."""
     target = Path(prepared["target"])
-    if not os.path.lexists(target):
+    try:
+        with Folder.open(str(target.parent)) as folder:
+            return _was_written(folder, target.name, prepared["sha256"])
+    except FileNotFoundError:
         return Happened.NO
-    if target.is_file() and not target.is_symlink():
-        with target.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if digest == prepared["sha256"]:
-            return Happened.YES
+    except OSError:
+        return Happened.UNKNOWN
+
+
+def _was_written(folder: Folder, name: str, sha256: str) -> Happened:
+    if folder.identity(name) is None:
+        return Happened.NO
+    try:
+        with os.fdopen(folder.open_file(name), "rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() == sha256:
+                return Happened.YES
+    except OSError:
+        pass
     # Written and changed by somebody since, or never ours: only a person can tell.
     return Happened.UNKNOWN
 
 
 def _write(target: Path, data: bytes, sha256: str) -> None:
-    part = target.with_name(f".{target.name}.hivekeep-part")
+    part = f".{target.name}.hivekeep-part"
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part.unlink(missing_ok=True)
-        with part.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            target.hardlink_to(part)
-        except FileExistsError:
-            if was_written({"target": str(target), "sha256": sha256}) is not Happened.YES:
-                raise StorageError(
-                    f"'{target.name}' appeared meanwhile and is another file.",
-                    next_step="Nothing was changed; choose another name.",
-                ) from None
+        with Folder.make(str(target.parent), any_names=True) as folder:
+            folder.remove(part)
+            descriptor = folder.create(part)
+            try:
+                write_all(descriptor, data)
+                os.fsync(descriptor)
+                folder.place(descriptor, part, target.name)
+            except FileExistsError:
+                if _was_written(folder, target.name, sha256) is not Happened.YES:
+                    raise StorageError(
+                        f"'{target.name}' appeared meanwhile and is another file.",
+                        next_step="Nothing was changed; choose another name.",
+                    ) from None
+            finally:
+                os.close(descriptor)
+                folder.remove(part)
+            folder.sync()
     except OSError as error:
         raise StorageError(
             f"'{target.name}' could not be written.",
             why=f"{error.strerror or error}.",
             next_step="Remove the cause, then 'hivekeep runs resume' goes on.",
         ) from error
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
 
 
 def _safe_name(name: str) -> str:
     kept = " ".join(_UNSAFE.sub(" ", name.replace("/", " ").replace("\\", " ")).split())
     kept = kept.strip(". ")
-    if not kept:
-        raise ToolError(f"'{name[:80]}' cannot be a file's name.")
+    if problem := name_problem(kept):
+        raise ToolError(f"'{name[:80]}' cannot be a file's name.", why=f"It {problem}.")
     return kept
 
 

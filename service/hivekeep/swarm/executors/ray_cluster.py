@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import itertools
+import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from hivekeep.domain.documents import Document
 from hivekeep.domain.errors import DocumentError, EngineError, HivekeepError
 from hivekeep.domain.fields import Plan
 from hivekeep.domain.values import DocumentResult
+from hivekeep.files import open_file
 from hivekeep.journal import decode, encode
 from hivekeep.swarm.answers import Answer
 from hivekeep.swarm.executors.frames import LENGTH, MOST, pack, unpack
@@ -78,7 +80,7 @@ class RayExecutor:
         :raises EngineError: if the cluster cannot be reached.
         """
         try:
-            data = await anyio.Path(path).read_bytes()
+            data = await anyio.to_thread.run_sync(_content, path)
         except OSError as error:
             raise DocumentError(
                 f"'{path.name}' cannot be opened.", reason="unreadable", why=f"{error.strerror}."
@@ -194,6 +196,12 @@ class RayExecutor:
     async def _next(self) -> dict[str, Any]:
         (length,) = LENGTH.unpack(await self._stream.receive_exactly(LENGTH.size))
         return unpack(await self._stream.receive_exactly(min(length, MOST)))
+
+
+def _content(path: Path) -> bytes:
+    """The file at a resolved path, exactly as policy has judged it."""
+    with os.fdopen(open_file(str(path)), "rb") as file:
+        return file.read()
 
 
 async def _end(process: Process) -> None:
