@@ -42,6 +42,10 @@ class RuleList:
         """The rule whose folder holds the path with these components."""
         return None if self.folders is None else self.folders.find(parts)
 
+    def below(self, parts: list[str]) -> Item | None:
+        """A rule whose folder lies in the folder with these components, or is it."""
+        return None if self.folders is None else self.folders.below(parts)
+
 
 class Rulebook:
     """Every key in force, its list made ready."""
@@ -70,7 +74,8 @@ def _prepare(setting: Setting, marker: Allow | Deny | Demand) -> RuleList:
         # A denied folder is denied under both of its names, an allowed one only where it really is.
         names = 2 if isinstance(marker, Deny) else 1
         pairs = [(path, item) for item in setting.items for path in canonical(item.value)[:names]]
-        return RuleList(setting.key, setting.source, anything=False, folders=FolderIndex(pairs))
+        index = FolderIndex(pairs, wide=isinstance(marker, Deny))
+        return RuleList(setting.key, setting.source, anything=False, folders=index)
     found: dict[str, Item] = {}
     for item in setting.items:
         for name in _names(marker.kind, item.value):

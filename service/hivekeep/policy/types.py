@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from fnmatch import fnmatchcase
 
+from hivekeep.policy.windows_paths import is_windows
+
 _OFFICE = "application/vnd.openxmlformats-officedocument"
 _MEDIA_TYPES = {
     ".pdf": "application/pdf",
@@ -70,6 +72,9 @@ def suffixes_of(file_type: str) -> frozenset[str]:
 
 def suffix_of(path: str) -> str:
     """The suffix that a path's type is judged by, in lower case; empty if it has none."""
-    name = path[path.rfind("/") + 1 :]
+    last = path.rfind("/")
+    if is_windows(path):
+        last = max(last, path.rfind("\\"))
+    name = path[last + 1 :]
     dot = name.rfind(".")
     return name[dot:].lower() if dot >= 0 else ""

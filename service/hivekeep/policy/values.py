@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field
 
 from hivekeep.policy.addresses import origin_of
 from hivekeep.policy.types import suffixes_of
+from hivekeep.policy.windows_paths import is_windows, windows_components
 
 _HOST = r"(\*\.)?[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?|[0-9A-Fa-f:]*:[0-9A-Fa-f:]*"
 _CLUSTER = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}")
@@ -22,6 +23,13 @@ _TIMES = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9
 
 
 def _folder(text: str) -> str:
+    if is_windows(text):
+        if windows_components(text) is None:
+            raise ValueError(
+                "a folder on Windows is a drive's or a share's, as 'C:\\Data' or "
+                "'\\\\server\\share', without '.', '..', streams, devices or short names"
+            )
+        return text
     parts = text.split("/")
     if not (text.startswith(("/", "~/")) or text == "~") or "\0" in text:
         raise ValueError("a folder is an absolute path, or starts with '~/'")
