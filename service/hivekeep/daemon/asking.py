@@ -101,7 +101,9 @@ class Asking:
         asker = asker_of(record, run, agent)
         if not passages and record is not None and agent in record.agents:
             source = record.agents[agent]
-            passages = await anyio.to_thread.run_sync(passages_of, source, self._journal.blob)
+            passages = await anyio.to_thread.run_sync(
+                passages_of, record, source, self._journal.blob
+            )
         for _ in range(_ATTEMPTS):
             proposal = Proposal(action, preview or await _look(action), passages)
             verdict = await self.desk.ask(proposal, asker, decision)

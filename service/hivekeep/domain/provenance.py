@@ -102,6 +102,10 @@ TRUSTED = Provenance()
 """What the user, a recipe or the program itself said; the neutral element of ``join``."""
 
 
+UNKNOWN = Provenance(Label.UNTRUSTED)
+"""What nobody said the origin of, as in records that are older than labels on values."""
+
+
 def of(*origins: Origin) -> Provenance:
     """The provenance of a value that came from these places."""
     return join_all(Provenance(origin.label, (origin,)) for origin in origins)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from hivekeep.domain.fields import FieldSpec
+from hivekeep.domain.provenance import Provenance
 from hivekeep.domain.runs import AgentState, Usage
 from hivekeep.domain.values import CheckedValue, DocumentResult, Evidence
 
@@ -57,10 +58,12 @@ class Statement:
     """One sentence of a summary over documents with what it rests on.
 
     Without ``sources`` nothing in the documents was found to support it, and a person has to look.
+    ``provenance`` is that of everything it may have been made from.
     """
 
     text: str
     sources: tuple[Source, ...]
+    provenance: Provenance | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

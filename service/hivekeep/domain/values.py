@@ -7,8 +7,10 @@ codes, booleans as ``bool``.  ``None`` always means "the document does not say".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from hivekeep.domain.provenance import UNKNOWN, Provenance
 
 Scalar = str | int | bool | None
 
@@ -42,7 +44,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class FieldValue:
-    """One checked value. ``confidence`` is from 0 to 1 where it is known."""
+    """One checked value. ``confidence`` is from 0 to 1 where it is known.
+
+    ``provenance`` says whose words it is made of; it is no part of what makes two values equal.
+    """
 
     name: str
     value: Scalar
@@ -50,19 +55,29 @@ class FieldValue:
     evidence: tuple[Evidence, ...] = ()
     reason: str = ""
     confidence: float | None = None
+    provenance: Provenance | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class RowsValue:
-    """A checked table: each row is a tuple of values in the order of the field's columns."""
+    """A checked table: each row is a tuple of values in the order of the field's columns.
+
+    ``provenance`` is that of the table and of all its cells.
+    """
 
     name: str
     rows: tuple[tuple[FieldValue, ...], ...]
     status: ValueStatus
     reason: str = ""
+    provenance: Provenance | None = field(default=None, compare=False)
 
 
 CheckedValue = FieldValue | RowsValue
+
+
+def provenance_of(value: CheckedValue | None) -> Provenance:
+    """Whose words a value is made of; what was kept without saying so counts as untrusted."""
+    return UNKNOWN if value is None or value.provenance is None else value.provenance
 
 
 @dataclass(frozen=True, slots=True)

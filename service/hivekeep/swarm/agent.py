@@ -23,12 +23,13 @@ from hivekeep.domain.errors import (
 from hivekeep.domain.fields import FileActionKind, Plan, PlanKind
 from hivekeep.domain.report import Failure
 from hivekeep.domain.runs import AgentState, StepKind
-from hivekeep.domain.values import DocumentResult, FieldValue
+from hivekeep.domain.values import DocumentResult, FieldValue, provenance_of
 from hivekeep.journal import encode
 from hivekeep.swarm.answers import Answer
 from hivekeep.swarm.events import AgentRecord, Kind
 from hivekeep.swarm.extraction import Extraction, most_extraction_steps
 from hivekeep.swarm.filing import file_document
+from hivekeep.swarm.labels import from_document
 from hivekeep.swarm.patterns.second_look import look_again
 from hivekeep.swarm.patterns.vote import vote
 from hivekeep.swarm.ports import Ports
@@ -107,6 +108,7 @@ class Agent:
             result = await summarize(self._plan, document, self.generate, _MAX_SUMMARY_CALLS)
         else:
             result = await self._answer(document)
+        result = from_document(result, self._record.input.path, document)
         if self._plan.file_action.kind is not FileActionKind.NONE:
             await self._act(result)
         return result
@@ -144,7 +146,7 @@ class Agent:
         folder = chosen.value if isinstance(chosen, FieldValue) else None
         await file_document(
             self._log, self._ports, self._record.input, action, str(folder or ""),
-            agent=self._record.id,
+            agent=self._record.id, label=provenance_of(chosen).label,
         )  # fmt: skip
 
     async def _step(self, key: str, kind: StepKind, intent: dict[str, Any], perform: Any) -> Any:

@@ -28,8 +28,11 @@ async def file_document(
     *,
     agent: str,
     key: str = "act",
+    label: Label = Label.UNTRUSTED,
 ) -> str:
     """Put ``source`` into ``folder`` below the action's root; the path where it is now.
+
+    :param label: that of the folder's name; as a rule document text has chosen it.
 
     :raises PolicyDeniedError: if policy or a person forbids it.
     :raises StorageError: if the disk refuses.
@@ -39,8 +42,7 @@ async def file_document(
     place = Path(action.root) / safe_folder(folder)
     target = Path(await run_sync(ports.resolve, str(place))) / wanted.name
     kind = ActionKind.MOVE_FILE if action.kind is FileActionKind.MOVE else ActionKind.COPY_FILE
-    # The folder's name was chosen from document text, so the action carries its label.
-    request = Action(kind, path=str(original), target=str(target), label=Label.UNTRUSTED,
+    request = Action(kind, path=str(original), target=str(target), label=label,
                      size=source.size)  # fmt: skip
     rule = await ports.gate.require(request, run=log.record.id, agent=agent)
 

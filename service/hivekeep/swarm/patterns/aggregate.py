@@ -18,7 +18,7 @@ from pydantic import Field
 
 from hivekeep.domain.actions import Label
 from hivekeep.domain.errors import ToolError
-from hivekeep.domain.provenance import Origin, OriginKind, of
+from hivekeep.domain.provenance import UNKNOWN, Provenance, join_all
 from hivekeep.domain.values import CheckedValue, FieldValue, RowsValue, ValueStatus
 from hivekeep.tools import EffectClass, Happened, ToolContext, ToolResult, ToolSpec
 from hivekeep.tools.spec import Arguments
@@ -30,12 +30,16 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one agent of an earlier task gave; ``values`` is empty if it failed."""
+    """What one agent of an earlier task gave; ``values`` is empty if it failed.
+
+    ``provenance`` is that of its name and all its values together.
+    """
 
     task: str
     name: str
     values: tuple[CheckedValue, ...] = ()
     failure: str = ""
+    provenance: Provenance = UNKNOWN
 
 
 class Operation(StrEnum):
@@ -81,13 +85,17 @@ class Aggregate:
 
     async def perform(self, prepared: dict[str, Any], context: ToolContext) -> ToolResult:  # noqa: ARG002
         """The result, and which documents are not part of it."""
-        origin = Origin(Label.UNTRUSTED, OriginKind.AGENT, "findings of earlier tasks")
         text = aggregate(self._findings, prepared["field"], Operation(prepared["operation"]))
-        return ToolResult({"result": text}, text, of(origin))
+        return ToolResult({"result": text}, text, provenance_of_findings(self._findings))
 
     async def happened(self, prepared: dict[str, Any], context: ToolContext) -> Happened:  # noqa: ARG002
         """Computing changes nothing."""
         return Happened.NO
+
+
+def provenance_of_findings(findings: Sequence[Finding]) -> Provenance:
+    """The provenance of whatever is made from these findings."""
+    return join_all(finding.provenance for finding in findings)
 
 
 def aggregate(findings: Sequence[Finding], field: str, operation: Operation) -> str:

@@ -16,8 +16,8 @@ from pydantic import Field
 from hivekeep.domain.actions import Label
 from hivekeep.domain.errors import ToolError
 from hivekeep.domain.grants import Grant
-from hivekeep.domain.provenance import TRUSTED, Origin, OriginKind, Provenance, of
-from hivekeep.swarm.patterns.aggregate import Finding, findings_text
+from hivekeep.domain.provenance import TRUSTED, Provenance
+from hivekeep.swarm.patterns.aggregate import Finding, findings_text, provenance_of_findings
 from hivekeep.tools import EffectClass, Happened, ToolContext, ToolResult, ToolSpec
 from hivekeep.tools.documents import FileName
 from hivekeep.tools.spec import Arguments
@@ -89,8 +89,9 @@ class Delegate:
         findings = await self._run(errand)
         text = findings_text(findings)
         failed = [finding.name for finding in findings if finding.failure]
-        origin = Origin(Label.UNTRUSTED, OriginKind.AGENT, "sub-agents")
-        return ToolResult({"agents": len(findings), "failed": failed}, text, of(origin))
+        # Whoever was started knows only the errand, so what led to it is in what comes back.
+        provenance = context.provenance.join(provenance_of_findings(findings))
+        return ToolResult({"agents": len(findings), "failed": failed}, text, provenance)
 
     async def happened(self, prepared: dict[str, Any], context: ToolContext) -> Happened:  # noqa: ARG002
         """Those who were started are found again by their ids."""

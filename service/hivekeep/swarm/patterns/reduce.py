@@ -15,8 +15,9 @@ from typing import Any
 from hivekeep.domain.documents import Document
 from hivekeep.domain.fields import FieldType, Plan
 from hivekeep.domain.inference import Message, Role
+from hivekeep.domain.provenance import UNKNOWN, join_all
 from hivekeep.domain.report import Source, Statement
-from hivekeep.domain.values import DocumentResult, FieldValue
+from hivekeep.domain.values import DocumentResult, FieldValue, provenance_of
 from hivekeep.swarm.answers import parse_answer
 from hivekeep.swarm.patterns.sources import sentences, support, words
 from hivekeep.swarm.prompting.budget import estimate_tokens
@@ -88,7 +89,7 @@ def statements_of(
         for sentence in said:
             places = support(sentence, document.blocks)
             sources = (Source(path, document.sha256, places),) if places else ()
-            found.append(Statement(_shortened(sentence), sources))
+            found.append(Statement(_shortened(sentence), sources, provenance_of(value)))
     # Those that the document supports come first; the others are kept only if there is room.
     found.sort(key=lambda statement: not statement.sources)
     return found[:PER_DOCUMENT]
@@ -157,6 +158,8 @@ def node_result(answer: str, statements: Sequence[Statement], *, last: bool) -> 
     nothing with any statement was made up and is dropped.
     """
     found: list[Statement] = []
+    # All of them were before the model, whichever it says it used.
+    seen = join_all(statement.provenance or UNKNOWN for statement in statements)
     for item in parse_answer(answer).get("sentences") or []:
         if not isinstance(item, dict) or not str(item.get("text") or "").strip():
             continue
@@ -166,7 +169,7 @@ def node_result(answer: str, statements: Sequence[Statement], *, last: bool) -> 
         chosen = chosen or _nearest(text, statements)
         if chosen and all(text.casefold() != known.text.casefold() for known in found):
             sources = merge([s for n in dict.fromkeys(chosen) for s in statements[n].sources])
-            found.append(Statement(text, sources))
+            found.append(Statement(text, sources, seen))
     most = most_out(len(statements), last=last)
     return found[:most] or list(statements[:most])
 
