@@ -20,10 +20,10 @@ from hivekeep.daemon.enforcement import Enforcement
 from hivekeep.domain.actions import Action, ActionKind
 from hivekeep.domain.inference import FinishEvent, GenerateRequest
 from hivekeep.domain.runs import AgentState, RunState
-from hivekeep.journal import KEY_BYTES, Journal
+from hivekeep.journal import KEY_BYTES, Event, Journal, encode
 from hivekeep.policy import PolicyHolder, PolicySources
 from hivekeep.swarm.coordinator import Coordinator
-from hivekeep.swarm.events import RunRecord
+from hivekeep.swarm.events import Kind, RunRecord, apply, create
 
 pytestmark = pytest.mark.anyio
 GOOD = "Number A-1\nTotal 10.00"
@@ -175,3 +175,40 @@ async def test_a_run_that_is_resumed_against_the_policy_is_stopped_again(
         here.world.go_on.set()
         await here.coordinator.resume(record.id)
         await here.until(lambda: record.state is RunState.FINISHED)
+
+
+async def test_a_run_that_takes_longer_than_allowed_is_stopped(
+    tmp_path: Path, journal: Journal
+) -> None:
+    async with desk(tmp_path, journal) as here:
+        record = await here.started("a")
+        assert record.begun is not None
+        begun = record.begun
+        here.enforcement.clock = lambda: begun + 119.0
+        here.write({"runs": {"max_minutes": 2}})
+        await here.enforcement.check()
+        assert not record.state.ended
+        here.enforcement.clock = lambda: begun + 120.0
+        await here.until(lambda: record.state.ended)
+        assert record.state is RunState.FAILED
+        assert record.error is not None
+        assert record.error["rule"] == "runs.max_minutes"
+        assert "2 minutes" in record.error["what"]
+        assert not here.coordinator.busy
+
+
+def test_pauses_and_the_time_after_a_crash_do_not_count() -> None:
+    def event(kind: Kind, at: float, **payload: Any) -> Event:
+        return Event(1, "r", "", kind, at, payload)
+
+    made = request(Path("/out"), ["a"])
+    record = create(event(Kind.RUN_CREATED, 0.0, request=encode(made)))
+    assert record.minutes(600.0) == 0
+    for kind, at in (
+        (Kind.RUN_STARTED, 0.0), (Kind.RUN_PAUSED, 60.0), (Kind.RUN_STARTED, 6000.0),
+        (Kind.AGENT_SPAWNED, 6060.0), (Kind.RUN_STARTED, 9000.0),
+    ):  # fmt: skip
+        apply(record, event(kind, at, role="task", title=""))
+    assert record.minutes(9060.0) == 3
+    apply(record, event(Kind.RUN_CANCELLED, 9120.0))
+    assert record.minutes(99999.0) == 4

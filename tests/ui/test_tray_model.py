@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
@@ -134,3 +135,29 @@ def test_quiet_hours_hold_also_over_midnight(begin: Any, end: Any, now: Any) -> 
 def test_impossible_settings_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         checked(changes, Settings())
+
+
+def test_policy_hides_entries_and_the_separators_between_none() -> None:
+    rules = {"hidden": ["files", "screenshot", "drop_folder", "run_now", "policy", "ask"],
+             "clipboard": "deny", "notifications": "full"}  # fmt: skip
+    entries = menu_of({**IDLE, "desktop": rules}, [], "en")
+    verbs = {line.action[0] for line in flat(entries) if line.action}
+    assert not verbs & {"files", "clipboard", "screenshot", "drop_folder", "run_watch"}
+    assert verbs >= {"popup", "pause", "quit"}
+    neighbours = itertools.pairwise(entries)
+    assert not any(one.separator and other.separator for one, other in neighbours)
+
+
+def test_notifications_say_what_policy_lets_them() -> None:
+    before = {**IDLE, "runs": [RUN]}
+    after = {**IDLE, "recent": [FINISHED], "problems": [{"code": "policy", "text": "secret.pdf"}]}
+
+    def told(allowed: str) -> str:
+        return str(notices_of(before, {**after, "desktop": {"notifications": allowed}}, "en"))
+
+    assert "Invoices" in told("full")
+    assert "secret.pdf" in told("full")
+    assert told("off") == "()"
+    private = told("private")
+    assert "Finished: a run" in private
+    assert not any(word in private for word in ("Invoices", "secret.pdf", "a.xlsx"))

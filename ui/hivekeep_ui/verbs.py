@@ -120,6 +120,9 @@ class DesktopVerbs:
         return {"paths": choose(folder=folder)}
 
     def _clipboard(self, _request: Request) -> dict[str, Any]:
+        rules = self._daemon.call("GET", "/v1/overview").get("desktop") or {}
+        if rules.get("clipboard") == "deny":
+            raise ValueError("policy does not let the clipboard be read (desktop.clipboard)")
         paste = self._window.get("clipboard")
         if paste is None:
             raise ValueError("the clipboard can be read in the window only")

@@ -8,6 +8,7 @@ denies is doing anything; what the policy would only ask about goes on, since it
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 _WORKING_SECONDS = 0.5
 _IDLE_SECONDS = 3600.0
+_MINUTES = "runs.max_minutes"
 
 
 class LiveRuns(Protocol):
@@ -59,6 +61,7 @@ class Enforcement:
     changes: Changes
     use_of: Callable[[Plan, Policy], Action | None]
     resolve: Callable[[str], str]
+    clock: Callable[[], float] = time.time
     _judged: tuple[Policy | None, int] = field(default=(None, 0), init=False)
 
     async def serve(self) -> None:
@@ -72,17 +75,30 @@ class Enforcement:
             await self.check()
 
     async def check(self) -> None:
-        """Stop what the policy in force denies; nothing to do if nothing has changed."""
+        """Stop what takes too long, and, if anything has changed, what the policy now denies."""
         policy = self.policy.current()
         now = (policy, self.runs.starts)
-        if now == self._judged:
-            return
-        self._judged = now
+        if now != self._judged:
+            self._judged = now
+            await self._stop_denied(policy)
+        await self._end_overdue(policy)
+
+    async def _stop_denied(self, policy: Policy) -> None:
         for record in self.runs.live:
             found = await anyio.to_thread.run_sync(self._denials, policy, record)
             for agent, decision in found:
                 logger.warning("stopped by policy: %s %s: %s", record.id, agent, decision.reason)
                 await self.runs.withdraw(record.id, _refusal(decision), agent)
+
+    async def _end_overdue(self, policy: Policy) -> None:
+        limit = policy.settings.runs.max_minutes
+        if limit is None:
+            return
+        source = next((row.source for row in policy.rows() if row.key == _MINUTES), "")
+        for record in self.runs.live:
+            if record.minutes(self.clock()) >= limit:
+                logger.warning("stopped after %d minutes: %s", limit, record.id)
+                await self.runs.withdraw(record.id, _too_long(limit, source))
 
     def _denials(self, policy: Policy, record: RunRecord) -> list[tuple[str, Decision]]:
         """What is denied: the run itself, under the name "", or some of its agents."""
@@ -111,6 +127,15 @@ class Enforcement:
             if not agent.state.ended and agent.input.path:
                 path = self.resolve(agent.input.path)
                 yield agent.id, Action(ActionKind.READ_FILE, path=path, size=agent.input.size)
+
+
+def _too_long(limit: int, source: str) -> PolicyDeniedError:
+    return PolicyDeniedError(
+        f"The run took longer than the {limit} minutes that policy allows one run.",
+        rule=_MINUTES,
+        why=f"The rule is {_MINUTES}, from {source}. Pauses do not count.",
+        next_step="Give fewer documents to one run; 'hivekeep runs rerun' keeps what is done.",
+    )
 
 
 def _refusal(decision: Decision) -> PolicyDeniedError:

@@ -23,6 +23,7 @@ class Glance:
     """Puts the summary together.
 
     :param problems: what is wrong with policy or audit, as short codes with a text each.
+    :param desktop: what policy says of tray, notifications and clipboard.
     """
 
     records: Callable[[], Mapping[str, RunRecord]]
@@ -30,6 +31,7 @@ class Glance:
     pause: Pause
     problems: Callable[[], Sequence[dict[str, str]]]
     clock: Callable[[], float]
+    desktop: Callable[[], dict[str, Any]] = dict
 
     def overview(self) -> dict[str, Any]:
         """The summary; ``state`` is the most urgent of problem, waiting, paused, working, idle."""
@@ -52,6 +54,7 @@ class Glance:
             "problems": problems,
             "runs": active,
             "recent": [_recent(record) for record in finished],
+            "desktop": self.desktop(),
         }
 
 

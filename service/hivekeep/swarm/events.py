@@ -149,6 +149,15 @@ class RunRecord:
     spent: Spent = Spent()
     agent_ends: list[float] = field(default_factory=list)
     batches: tuple[str, ...] = ()
+    worked: float = 0.0
+    """Seconds that it was under way until it last rested or the program last ended."""
+    begun: float | None = None
+    """When it last began to be under way; ``None`` while it rests."""
+    last_event: float = 0.0
+
+    def minutes(self, now: float) -> float:
+        """How long it has been under way by ``now``; pauses do not count."""
+        return (self.worked + (max(now - self.begun, 0.0) if self.begun is not None else 0.0)) / 60
 
     @property
     def usage(self) -> Usage:
@@ -225,6 +234,7 @@ def begin(events: Sequence[Event]) -> RunRecord:
 def apply(record: RunRecord, event: Event) -> None:
     """Fold one event into ``record``."""
     payload = event.payload
+    _count_time(record, event)
     match event.kind:
         case Kind.RUN_STARTED:
             record.state, record.paused_for = RunState.RUNNING, ""
@@ -263,6 +273,20 @@ def apply(record: RunRecord, event: Event) -> None:
             | Kind.STEP_RESOLVED
         ):
             _apply_step(record, event)
+
+
+_RESTS = frozenset({Kind.RUN_PAUSED, Kind.RUN_FINISHED, Kind.RUN_FAILED, Kind.RUN_CANCELLED})
+
+
+def _count_time(record: RunRecord, event: Event) -> None:
+    """Add up the time between a beginning and a rest; a crash rests at the last event before it."""
+    if record.begun is not None and event.kind in (*_RESTS, Kind.RUN_STARTED):
+        until = event.at if event.kind in _RESTS else record.last_event
+        record.worked += max(until - record.begun, 0.0)
+        record.begun = None
+    if event.kind == Kind.RUN_STARTED:
+        record.begun = event.at
+    record.last_event = event.at
 
 
 def fold(events: list[Event]) -> dict[str, RunRecord]:

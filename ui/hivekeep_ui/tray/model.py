@@ -80,8 +80,12 @@ def tooltip_of(overview: Mapping[str, Any], language: str) -> str:
 def menu_of(
     overview: Mapping[str, Any], watches: Sequence[Mapping[str, Any]], language: str
 ) -> tuple[Entry, ...]:
-    """The whole menu."""
+    """The whole menu, without the entries that policy hides."""
     say = words(language)
+    rules = overview.get("desktop") or {}
+    hidden = set(rules.get("hidden", ()))
+    if rules.get("clipboard") == "deny":
+        hidden.add("clipboard")
     run_now = tuple(
         Entry(_short(watch["folder"]), ("run_watch", watch["id"])) for watch in watches
     ) or (Entry(say("menu.no_folders"), enabled=False),)
@@ -93,32 +97,37 @@ def menu_of(
     if overview["paused_until"] is None:
         pausing = Entry(say("menu.pause"), items=pauses)
     waiting = overview["approvals"]
-    return (
-        Entry(say("menu.approvals", count=waiting), ("popup",), enabled=waiting > 0),
-        SEPARATOR,
-        Entry(say("menu.ask"), ("dashboard", "home")),
-        Entry(say("menu.files"), ("files",)),
-        Entry(say("menu.clipboard"), ("clipboard",)),
-        Entry(say("menu.screenshot"), ("screenshot",)),
-        Entry(say("menu.drop_folder"), ("drop_folder",)),
-        Entry(say("menu.run_now"), items=run_now),
-        SEPARATOR,
-        Entry(say("menu.recent"), items=recent),
-        pausing,
-        SEPARATOR,
-        Entry(say("menu.dashboard"), ("dashboard", "home"), default=True),
-        Entry(say("menu.policy"), ("dashboard", "policy")),
-        Entry(say("menu.settings"), ("dashboard", "settings")),
-        SEPARATOR,
-        Entry(say("menu.quit"), ("quit",)),
+    entries = (
+        ("approvals", Entry(say("menu.approvals", count=waiting), ("popup",), enabled=waiting > 0)),
+        ("", SEPARATOR),
+        ("ask", Entry(say("menu.ask"), ("dashboard", "home"))),
+        ("files", Entry(say("menu.files"), ("files",))),
+        ("clipboard", Entry(say("menu.clipboard"), ("clipboard",))),
+        ("screenshot", Entry(say("menu.screenshot"), ("screenshot",))),
+        ("drop_folder", Entry(say("menu.drop_folder"), ("drop_folder",))),
+        ("run_now", Entry(say("menu.run_now"), items=run_now)),
+        ("", SEPARATOR),
+        ("recent", Entry(say("menu.recent"), items=recent)),
+        ("pause", pausing),
+        ("", SEPARATOR),
+        ("dashboard", Entry(say("menu.dashboard"), ("dashboard", "home"), default=True)),
+        ("policy", Entry(say("menu.policy"), ("dashboard", "policy"))),
+        ("settings", Entry(say("menu.settings"), ("dashboard", "settings"))),
+        ("", SEPARATOR),
+        ("quit", Entry(say("menu.quit"), ("quit",))),
     )
+    return _without_empty_groups([entry for name, entry in entries if name not in hidden])
 
 
 def notices_of(
     before: Mapping[str, Any], after: Mapping[str, Any], language: str
 ) -> tuple[Notice, ...]:
-    """What changed so that a person should hear of it."""
+    """What changed so that a person should hear of it, as far as policy lets it be told."""
     say = words(language)
+    allowed = (after.get("desktop") or {}).get("notifications", "full")
+    if allowed == "off":
+        return ()
+    private = allowed == "private"
     found: list[Notice] = []
     if after["approvals"] > before["approvals"] and after["newest_approval"]:
         asked: Buttons = ((("popup", after["newest_approval"]), say("notice.show")),
@@ -129,17 +138,28 @@ def notices_of(
     for run in after["recent"]:
         if run["id"] not in known and run["id"] in {one["id"] for one in before["runs"]}:
             buttons: Buttons = ((("dashboard", f"run/{run['id']}"), say("notice.show")),)
-            if run["deliverables"]:
+            if run["deliverables"] and not private:
                 open_it = ("open", run["id"], run["deliverables"][0]["path"])
                 buttons = (*buttons, (open_it, say("notice.open")))
             text = say("notice.documents", count=run["documents"])
-            found.append(Notice(say("notice.finished", title=run["title"]), text, buttons))
+            title = say("notice.run") if private else run["title"]
+            found.append(Notice(say("notice.finished", title=title), text, buttons))
     old = {problem["code"] for problem in before["problems"]}
     for problem in after["problems"]:
         if problem["code"] not in old and problem["code"] != "daemon":
             look: Buttons = ((("dashboard", "policy"), say("notice.show")),)
-            found.append(Notice(say("notice.problem"), problem["text"], look, urgent=True))
+            told = say("tip.problem") if private else problem["text"]
+            found.append(Notice(say("notice.problem"), told, look, urgent=True))
     return tuple(found)
+
+
+def _without_empty_groups(entries: list[Entry]) -> tuple[Entry, ...]:
+    """``entries`` without separators that separate nothing."""
+    kept: list[Entry] = []
+    for entry in entries:
+        if not entry.separator or (kept and not kept[-1].separator):
+            kept.append(entry)
+    return tuple(kept)
 
 
 def _recent(run: Mapping[str, Any], say: Any) -> Entry:

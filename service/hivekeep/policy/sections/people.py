@@ -61,10 +61,16 @@ class ApprovalRules(Section):
     )
 
 
+TrayEntry = Literal[
+    "approvals", "ask", "files", "clipboard", "screenshot", "drop_folder", "run_now", "recent",
+    "pause", "dashboard", "policy", "settings",
+]  # fmt: skip
+
+
 class DesktopRules(Section):
     """What the tray icon and notifications may show and do."""
 
-    hidden_tray_actions: Annotated[tuple[Name, ...], Deny(ItemKind.NAME)] = Field(
+    hidden_tray_actions: Annotated[tuple[TrayEntry, ...], Deny(ItemKind.NAME)] = Field(
         default=(), description="Entries of the tray menu that are not shown, by name."
     )
     notifications: Annotated[
@@ -74,7 +80,9 @@ class DesktopRules(Section):
         description="Whether notifications appear; 'private' ones name no file and no value.",
     )
     clipboard: Annotated[Ask, ASKABLE] = Field(
-        default="ask", description="Whether the clipboard may be read or written."
+        default="ask",
+        description="Whether the clipboard may be read. 'ask': when a person chooses it in the "
+        "menu.",
     )
 
 

@@ -35,7 +35,8 @@ class RunRules(Section):
         default=None,
         ge=0,
         le=1_000_000,
-        description="The longest that one run may take, in minutes. Not set: no limit.",
+        description="The longest that one run may take, in minutes, pauses not counted. Not set: "
+        "no limit.",
     )
 
     show_plans: Annotated[
