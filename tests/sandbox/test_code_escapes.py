@@ -245,7 +245,7 @@ def test_without_namespaces_landlock_and_seccomp_still_hold(
     """As on systems that give users no namespaces: the launcher is told that there are none."""
     launcher = (
         "from hivekeep.sandbox import launch, namespaces\n"
-        "def refuse(): raise PermissionError(1, 'no')\n"
+        "def refuse(**_): raise PermissionError(1, 'no')\n"
         "namespaces.leave_everything = refuse\n"
         "launch.main()"
     )

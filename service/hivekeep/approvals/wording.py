@@ -40,6 +40,7 @@ _SENTENCES: dict[ActionKind, Callable[[Action], str]] = {
     ActionKind.RUN_CODE: lambda _: "Run a program that the agent wrote, without network",
     ActionKind.RUN_COMMAND: lambda a: f"Run the command {quoted(_line(a))}",
     ActionKind.USE_TOOL: lambda a: f"Use the tool {quoted(a.tool)}",
+    ActionKind.MCP_START: lambda a: f"Start the MCP server {quoted(a.server)}",
     ActionKind.MCP_CALL: lambda a: f"Call {quoted(a.tool)} of the server {quoted(a.server)}",
     ActionKind.BROWSER_VISIT: lambda a: f"Open a page of {quoted(a.site)} in the browser",
     ActionKind.BROWSER_ACT: lambda a: f"Do {quoted(a.verb)} on a page of {quoted(a.site)}",
@@ -61,7 +62,6 @@ _NETWORK = frozenset(
         ActionKind.REMOTE_INFERENCE,
         ActionKind.RAY_CLUSTER,
         ActionKind.USE_MARKET_PROVIDER,
-        ActionKind.MCP_CALL,
     }
 )
 _MISLED = (
@@ -101,6 +101,10 @@ def _consequence(proposal: Proposal) -> str:
         return "The program runs without network and sees only the files that it was given."
     if lost or kind is ActionKind.DELETE_FILE:
         return f"{_files(max(lost, 1))} would be lost as it is now."
+    if kind is ActionKind.MCP_CALL:
+        return "The server gets these arguments and may do with them what it likes."
+    if kind is ActionKind.MCP_START:
+        return "A program runs in the sandbox and sees the folders that it was given."
     if kind in _NETWORK:
         return "This opens a connection to another machine."
     if kind is ActionKind.MOVE_FILE:

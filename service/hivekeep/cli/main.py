@@ -21,6 +21,7 @@ from hivekeep.cli import (
     daemon,
     demo,
     doctor,
+    mcp,
     models,
     policy,
     recipes,
@@ -54,6 +55,7 @@ app.add_typer(schedule.app, name="schedule")
 app.add_typer(ui.app, name="ui")
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(models.app, name="models")
+app.add_typer(mcp.app, name="mcp")
 app.add_typer(daemon.app, name="daemon")
 app.add_typer(audit.app, name="audit")
 app.add_typer(policy.app, name="policy")

@@ -29,7 +29,8 @@ _OUTCOMES = {Effect.ALLOW: "allowed", Effect.ASK: "asked", Effect.DENY: "denied"
 
 
 # What has foreign data read, thought about or run in a process that policy may want confined.
-_CONFINED = frozenset({ActionKind.START_RUN, ActionKind.READ_FILE, ActionKind.RUN_CODE})
+_CONFINED = frozenset({ActionKind.START_RUN, ActionKind.READ_FILE, ActionKind.RUN_CODE,
+                       ActionKind.MCP_START})  # fmt: skip
 
 
 async def _unprotected(action: Action, policy: Policy) -> Decision | None:
@@ -88,7 +89,10 @@ class PolicyGate:
         policy = self.policy.current()
         self.observe(policy)
         decision = await _unprotected(action, policy) or policy.decide(action)
-        subject = action.target or action.path or action.model or action.host or action.recipe
+        subject = (
+            action.target or action.path or action.model or action.host or action.recipe
+            or "/".join(name for name in (action.server, action.tool) if name)
+        )  # fmt: skip
         await self.record(
             f"policy.{action.kind.value}",
             run=run,

@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -33,6 +33,7 @@ from hivekeep.daemon.desktop import Desktop
 from hivekeep.daemon.desktop_api import add_desktop_routes
 from hivekeep.daemon.enforcement import Enforcement
 from hivekeep.daemon.gate import PolicyGate
+from hivekeep.daemon.mcp_api import McpDesk, add_mcp_routes, permit
 from hivekeep.daemon.mover import InputMover
 from hivekeep.daemon.overview import Glance
 from hivekeep.daemon.pause import Pause
@@ -74,6 +75,7 @@ from hivekeep.swarm.events import RunRecord
 from hivekeep.swarm.ports import Limits, Ports
 from hivekeep.tools import standard_registry
 from hivekeep.tools.code import RunCode
+from hivekeep.tools.mcp import McpHosts, Server, ServerFile
 from hivekeep.triggers import Batch, Inventory, WatchService
 from hivekeep.triggers.schedules import Schedules
 
@@ -153,6 +155,10 @@ class _Daemon:
         follow = AuditPolicy(audit, holder.current())
         self._gate = PolicyGate(holder, audit, self._asking, self._pause, follow.observe)
         self._store = open_store(profile)
+        self._servers = ServerFile(profile.mcp)
+        self._mcp = McpHosts(
+            self._servers.get, self._may_start, profile.root / "mcp", self._required
+        )
         self._remote = RemoteDesk(RemoteModels(profile.remotes), self._store, keys, self._gate)
         self._stopping = anyio.Event()
         self._cluster = load_cluster(profile.cluster)
@@ -196,6 +202,11 @@ class _Daemon:
             routes = create_routes(self._service)
             add_remote_routes(routes, self._remote, engine)
             add_approval_routes(routes, ApprovalVerbs(self._asking.desk, self._service))
+            desk = McpDesk(
+                self._servers, self._mcp, self._gate, coordinator.tools, coordinator.offer
+            )
+            desk.offer()
+            add_mcp_routes(routes, desk)
             self._add_desktop(routes, coordinator, readers)
             schedules = self._add_schedules(routes)
             server = ApiServer(create_api(routes))
@@ -203,6 +214,7 @@ class _Daemon:
             async with anyio.create_task_group() as tasks:
                 if self._ray is not None:
                     tasks.start_soon(self._ray.serve)
+                tasks.start_soon(self._mcp.serve)
                 tasks.start_soon(coordinator.serve)
                 tasks.start_soon(self._bookkeeper.run)
                 tasks.start_soon(Retention(self._gate, self._journal, self._records, time.time).run)
@@ -260,6 +272,18 @@ class _Daemon:
     def _may_keep_answers(self) -> bool:
         return self._gate.policy.current().settings.models.keep_answers
 
+    async def _may_start(self, server: Server) -> None:
+        await permit(self._gate, server)
+
+    def _desktop_rules(self) -> dict[str, Any]:
+        """What the interface has to know of policy; it obeys, and asks nobody again."""
+        rules = self._gate.policy.current().settings.desktop
+        return {
+            "hidden": list(rules.hidden_tray_actions),
+            "notifications": rules.notifications,
+            "clipboard": rules.clipboard,
+        }
+
     def _required(self) -> tuple[str, ...]:
         """The protections without which nothing foreign is opened or run."""
         return tuple(self._gate.policy.current().settings.sandbox.required)
@@ -272,8 +296,9 @@ class _Daemon:
             store=self._store, start_run=self._service.start_run,
         )  # fmt: skip
         glance = Glance(
-            lambda: self._records, self._asking.desk, self._pause, self._problems, time.time
-        )
+            lambda: self._records, self._asking.desk, self._pause, self._problems, time.time,
+            self._desktop_rules,
+        )  # fmt: skip
         add_desktop_routes(routes, desktop, glance, self._pause, self._changes)
 
     def _add_schedules(self, routes: Routes) -> Schedules:

@@ -25,10 +25,12 @@ from hivekeep.domain.approvals import (
 )
 from hivekeep.domain.documents import Block, Document
 from hivekeep.domain.errors import HivekeepError
+from hivekeep.domain.provenance import Provenance, join_all
 from hivekeep.domain.values import FieldValue
 from hivekeep.files import open_file
 from hivekeep.journal import decode
 from hivekeep.swarm.events import AgentRecord, RunRecord
+from hivekeep.swarm.labels import joined
 
 _HASHED_BYTES = 64 << 20
 _MOST_PASSAGES = 6
@@ -52,6 +54,9 @@ def preview_of(action: Action) -> Preview:
         case ActionKind.DELETE_FILE:
             gone = FileState(action.path, exists=False)
             return Preview((FileChange(ChangeKind.DELETE, state_of(action.path), gone),))
+        case ActionKind.MCP_CALL:
+            said = "; ".join(action.arguments)
+            return Preview(note=f"It is called with: {said}" if said else "It is called as it is.")
         case ActionKind.RUN_COMMAND:
             return Preview(command=CommandPreview((action.command, *action.arguments), action.path))
         case _:
@@ -95,11 +100,16 @@ def asker_of(record: RunRecord | None, run: str, agent: str) -> Asker:
     )
 
 
-def passages_of(agent: AgentRecord, blob: Callable[[str], bytes]) -> tuple[Passage, ...]:
-    """The words behind an agent's values and the first it has read; all of them untrusted."""
+def passages_of(
+    record: RunRecord, agent: AgentRecord, blob: Callable[[str], bytes]
+) -> tuple[Passage, ...]:
+    """The words behind an agent's values and the first it has read; all of them untrusted.
+
+    Of an agent without a document they are those of all origins that what it has seen carries.
+    """
     document = _document_of(agent, blob)
     if document is None:
-        return ()
+        return _passages(seen_by(record, agent))
     # What the values rest on first, then how the document begins.
     chosen = list(dict.fromkeys((*_evidence(agent, document), *document.blocks[:_MOST_PASSAGES])))
     return tuple(
@@ -109,6 +119,36 @@ def passages_of(agent: AgentRecord, blob: Callable[[str], bytes]) -> tuple[Passa
             label=Label.UNTRUSTED,
         )
         for block in chosen[:_MOST_PASSAGES]
+    )
+
+
+def seen_by(record: RunRecord, agent: AgentRecord) -> Provenance:
+    """What an agent with tools has seen, as the journal tells: earlier results, its tools' answers.
+
+    An agent that another one started has seen what led to the errand as well.
+    """
+    parts = []
+    here: AgentRecord | None = agent
+    while here is not None:
+        for step in here.steps.values():
+            if told := (step.result or {}).get("provenance"):
+                parts.append(decode(Provenance, told))
+        for task in record.graph.tasks if record.graph else ():
+            if task.id == here.task:
+                before = [a for a in record.agents.values() if a.task in task.after]
+                parts += [joined(agent.result) for agent in before]
+        here = record.agents.get(here.parent)
+    return join_all(parts)
+
+
+def _passages(seen: Provenance) -> tuple[Passage, ...]:
+    return tuple(
+        Passage(
+            text=origin.quote[:_LONGEST_PASSAGE],
+            origin=", ".join(filter(None, (PurePath(origin.name).name, origin.place))),
+            label=origin.label,
+        )
+        for origin in seen.untrusted_origins()[:_MOST_PASSAGES]
     )
 
 

@@ -86,6 +86,11 @@ class Profile:
         return self.root / "remotes.json"
 
     @property
+    def mcp(self) -> Path:
+        """The MCP servers and the tools that were agreed to."""
+        return self.root / "mcp.json"
+
+    @property
     def audit(self) -> Path:
         """The audit log's segments."""
         return self.root / "audit"

@@ -31,6 +31,7 @@ class ActionKind(StrEnum):
     RUN_CODE = "run_code"
     RUN_COMMAND = "run_command"
     USE_TOOL = "use_tool"
+    MCP_START = "mcp_start"
     MCP_CALL = "mcp_call"
     BROWSER_VISIT = "browser_visit"
     BROWSER_ACT = "browser_act"
@@ -90,7 +91,9 @@ class Action:
     (``RAY_CLUSTER``); ``endpoint`` a URL (``REMOTE_INFERENCE``).  ``RUN_CODE``: ``packages`` are
     the Python packages it imports.  ``RUN_COMMAND``: ``command`` is the resolved path of the
     program, ``arguments`` what it gets.  ``USE_TOOL`` and ``MCP_CALL``: ``tool`` is its name,
-    ``server`` the MCP server's.  Browser: ``site`` is the host of the page, ``verb`` what is done
+    ``server`` the MCP server's, ``arguments`` what it is called with.  ``MCP_START``: ``verb`` is
+    ``network`` for a server that wants one, ``path`` what it shall see of the user's, if that is
+    what is asked.  Browser: ``site`` is the host of the page, ``verb`` what is done
     (``read``, ``click``, ``type``, ...).  ``CLIPBOARD``: ``verb`` is ``read`` or ``write``.
     ``SEND_DATA``: ``recipient`` is an address such as ``name@example.com``.
     ``USE_MARKET_PROVIDER``: ``provider``.
@@ -185,6 +188,7 @@ _RISKS = {
     ActionKind.RUN_CODE: Risk.MEDIUM,  # in the sandbox, without network
     ActionKind.RUN_COMMAND: Risk.HIGH,
     ActionKind.USE_TOOL: Risk.LOW,  # what a tool does is asked about again as what it is
+    ActionKind.MCP_START: Risk.MEDIUM,  # in the sandbox, and a rule has to name it
     ActionKind.MCP_CALL: Risk.HIGH,
     ActionKind.SEND_DATA: Risk.CRITICAL,
     ActionKind.CLIPBOARD: Risk.MEDIUM,

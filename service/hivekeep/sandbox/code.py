@@ -224,6 +224,16 @@ class _Watch:
             await anyio.sleep(_LOOK)
 
 
+def memory_below(pid: int) -> int:
+    """Bytes of memory of the process ``pid`` and all below it; 0 if it has ended."""
+    return _usage(pid)[1]
+
+
+def size_below(folder: Path) -> int:
+    """Bytes on disk of all that lies in ``folder``."""
+    return _files(folder)[0]
+
+
 def _usage(pid: int) -> tuple[int, int]:
     """How many processes there are below ``pid`` with it, and their memory."""
     count = memory = 0

@@ -53,17 +53,25 @@ def abi() -> int:
         return 0
 
 
-def restrict(read: Iterable[str], write: Iterable[str] = (), *, execute: bool = False) -> None:
+def restrict(
+    read: Iterable[str],
+    write: Iterable[str] = (),
+    *,
+    execute: bool = False,
+    network: bool = False,
+) -> None:
     """Keep ``read`` and ``write`` with all below them, and nothing else.
 
-    Paths that do not exist are left out.  TCP, abstract sockets and signals to processes outside
-    are given up too where the kernel knows how.  ``no_new_privs`` has to be set before.
+    Paths that do not exist are left out.  TCP (unless ``network``), abstract sockets and signals to
+    processes outside are given up too where the kernel knows how.  ``no_new_privs`` has to be set
+    before.
 
     :raises OSError: if the kernel has no Landlock or refuses.
     """
     version = abi()
     handled = max(bits for known, bits in _KNOWN.items() if known <= max(version, 1))
-    ruleset = _Ruleset(handled, _NETWORK if version >= 4 else 0, _SCOPES if version >= 6 else 0)
+    ports = 0 if network or version < 4 else _NETWORK
+    ruleset = _Ruleset(handled, ports, _SCOPES if version >= 6 else 0)
     # Older kernels refuse a structure longer than they know, unless the rest is zero.
     size = 24 if version >= 6 else 16 if version >= 4 else 8
     rules = system.syscall(_CREATE_RULESET, ctypes.byref(ruleset), size, 0)

@@ -1,8 +1,9 @@
 """The process between the daemon and foreign code: builds the room, goes in, and starts the code.
 
-Run as ``python -m hivekeep.sandbox.launch PARENT STATUS_FD`` with an order as JSON on standard
-input; says on the status descriptor what holds, or why nothing was started.  Responsible for the
-order of steps on Linux.  Invariant: the foreign program is started only after every protection that
+Run as ``python -m hivekeep.sandbox.launch PARENT STATUS_FD [ORDER_FD]``.  The order is JSON on that
+descriptor, or on standard input, which the code then does not get; what holds, or why nothing was
+started, is said on the status descriptor.  Responsible for the order of steps on Linux.
+Invariant: the foreign program is started only after every protection that
 the order requires holds.
 
 Three processes: this one (outside, so that killing it kills all), the first process of the new
@@ -28,17 +29,21 @@ def main() -> None:
     """Obey the order and end as the code ended."""
     parent, status = int(sys.argv[1]), int(sys.argv[2])
     limits.die_with_parent(parent)
-    order = json.load(sys.stdin)
-    with open(os.devnull) as nothing:  # noqa: PTH123 - a device
-        os.dup2(nothing.fileno(), 0)
+    if len(sys.argv) > 3:
+        with os.fdopen(int(sys.argv[3])) as orders:
+            order = json.load(orders)
+    else:
+        order = json.load(sys.stdin)
+        with open(os.devnull) as nothing:  # noqa: PTH123 - a device
+            os.dup2(nothing.fileno(), 0)
     os.set_inheritable(status, False)
     held = {Protection.RESOURCE_LIMITS}
     try:
         # Before the user namespace: the number of processes then counts inside it alone.
         limits.limit_resources(_keep(order))
         with suppress(OSError):
-            namespaces.leave_everything()
-            held |= {Protection.NAMESPACES, Protection.NO_NETWORK}
+            namespaces.leave_everything(network=_network(order))
+            held |= {Protection.NAMESPACES, *([] if _network(order) else [Protection.NO_NETWORK])}
         first = os.fork()
         if not first:
             _first(order, status, held)
@@ -86,15 +91,17 @@ def _code(order: dict[str, Any], status: int, held: set[Protection]) -> None:
         # A room holds only what may be read; without one the folder of packages has to be seen.
         read = ("/",) if roomy else (*order["read"], *order["packages"])
         with suppress(OSError):
-            landlock.restrict(read, (work, scratch, os.devnull), execute=True)
+            writable = (work, scratch, os.devnull)
+            landlock.restrict(read, writable, execute=True, network=_network(order))
             held.add(Protection.LANDLOCK)
         with suppress(OSError):
             # Without a process namespace it must not leave the group that is killed in the end.
             keep = seccomp.Filter(
-                programs=True, processes=True, threads=True, sessions=roomy, modes=roomy
-            )
+                programs=True, processes=True, threads=True, sessions=roomy, modes=roomy,
+                sockets=_network(order),
+            )  # fmt: skip
             seccomp.install(keep)
-            held |= {Protection.SECCOMP, Protection.NO_NETWORK}
+            held |= {Protection.SECCOMP, *([] if _network(order) else [Protection.NO_NETWORK])}
         if missing := sorted(set(order["required"]) - held):
             _say(status, {"error": f"not to be had here: {', '.join(missing)}"})
             os._exit(_FAILED)
@@ -105,6 +112,11 @@ def _code(order: dict[str, Any], status: int, held: set[Protection]) -> None:
         _say(status, {"error": f"{error.strerror} ({error.filename})"})
     finally:
         os._exit(_FAILED)
+
+
+def _network(order: dict[str, Any]) -> bool:
+    """Whether the code keeps the machine's network; never unless the order says so."""
+    return order.get("network") is True
 
 
 def _keep(order: dict[str, Any]) -> Confinement:

@@ -109,7 +109,8 @@ class Filter:
     """What a process keeps of what is taken by default.
 
     ``own_pid`` is the only process it may signal, where that is not left to a process namespace
-    (then 0).  ``sessions`` lets it leave its process group, ``modes`` change files' modes.
+    (then 0).  ``sessions`` lets it leave its process group, ``modes`` change files' modes,
+    ``sockets`` use the network.
     """
 
     programs: bool = False
@@ -118,6 +119,7 @@ class Filter:
     own_pid: int = 0
     sessions: bool = False
     modes: bool = False
+    sockets: bool = False
 
 
 class _Instruction(ctypes.Structure):
@@ -199,7 +201,9 @@ def install(keep: Filter) -> None:
 
 
 def _refused(keep: Filter) -> Calls:
-    refused = _SOCKETS | _OTHER_PROCESSES | _PLACES | _KERNEL | _SHARED
+    refused = _OTHER_PROCESSES | _PLACES | _KERNEL | _SHARED
+    if not keep.sockets:
+        refused |= _SOCKETS
     if not keep.programs:
         refused |= _PROGRAMS
     if not keep.processes:

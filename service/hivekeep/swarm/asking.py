@@ -19,7 +19,7 @@ from hivekeep.domain.actions import Label
 from hivekeep.domain.errors import EngineError, HivekeepError, ToolError, UsageError
 from hivekeep.domain.fields import FieldSpec, FieldType, Plan
 from hivekeep.domain.grants import Grant
-from hivekeep.domain.provenance import TRUSTED, Origin, OriginKind, Provenance, of
+from hivekeep.domain.provenance import TRUSTED, Origin, OriginKind, Provenance, join_all, of
 from hivekeep.domain.runs import AgentRole, AgentState
 from hivekeep.domain.tasks import TaskGraph, TaskSpec, Work
 from hivekeep.domain.values import DocumentResult
@@ -27,9 +27,15 @@ from hivekeep.journal import encode
 from hivekeep.swarm.agent import Agent, steps_per_document
 from hivekeep.swarm.events import PLAN_WAITS, AgentRecord, Kind
 from hivekeep.swarm.execution import Execution
+from hivekeep.swarm.labels import from_seen, joined
 from hivekeep.swarm.library import RunLibrary
 from hivekeep.swarm.overview import write_overview
-from hivekeep.swarm.patterns.aggregate import Aggregate, Finding, findings_text
+from hivekeep.swarm.patterns.aggregate import (
+    Aggregate,
+    Finding,
+    findings_text,
+    provenance_of_findings,
+)
 from hivekeep.swarm.patterns.delegate import Delegate, Errand
 from hivekeep.swarm.patterns.loop import MOST_TURNS
 from hivekeep.swarm.patterns.reduce import most_reducers
@@ -149,7 +155,7 @@ class Asking:
                 case Work.SUMMARY:
                     return await self._sum_up(agent, graph, task)
             settled = SettledTask(agent, execution.log, execution.ports, task, graph)
-            return await settled.run()
+            return from_seen(await settled.run(), provenance_of_findings(findings))
 
         await execution.together([(agent, partial(execution.guarded, agent, work))])
 
@@ -181,12 +187,14 @@ class Asking:
         execution = self._execution
         tools = self._tools.with_tools(Aggregate(findings), Delegate(self._run_errand))
         seen = asked_by
-        if findings:
-            seen = seen.join(of(Origin(Label.UNTRUSTED, OriginKind.AGENT, "earlier results")))
+        seen = seen.join(provenance_of_findings(findings))
         if self._request.inputs and not self._request.show_plan:
             # Whoever made the plan had seen names that senders chose, and nobody looked at it.
             names = Origin(Label.UNTRUSTED, OriginKind.FILE_NAME, "names of the documents")
             seen = seen.join(of(names))
+        if not self._request.show_plan:
+            # Nor at the descriptions of tools that their servers wrote.
+            seen = join_all((seen, *(spec.described_by for spec in self._tools.specs)))
         known = findings_text(findings)
         given = Assignment(task, grant, tools, known, seen, execution.output)
         return Worker(agent, execution.log, execution.ports, self._library, given)
@@ -298,7 +306,11 @@ def _finding(agent: AgentRecord, name: str) -> Finding:
     if agent.result is None:
         failure = agent.failure.reason if agent.failure else agent.state.value
     values = agent.result.values if agent.result else ()
-    return Finding(agent.task, name, values, failure)
+    provenance = joined(agent.result)
+    if agent.input.path:
+        # A sender chooses the names of what he sends.
+        provenance = provenance.join(of(Origin(Label.UNTRUSTED, OriginKind.FILE_NAME, name)))
+    return Finding(agent.task, name, values, failure, provenance)
 
 
 def _wanted(name: str, goal: str) -> FieldSpec:

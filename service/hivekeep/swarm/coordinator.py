@@ -97,6 +97,10 @@ class Coordinator:
         """The tools there are."""
         return self._tools
 
+    def offer(self, tools: Registry) -> None:
+        """Let runs that start from now on choose among ``tools``."""
+        self._tools = tools
+
     def record(self, run: str) -> RunRecord:
         """The run called ``run``; an unambiguous beginning of its id is enough.
 

@@ -22,12 +22,13 @@ from hivekeep.domain.errors import (
 )
 from hivekeep.domain.fields import FieldSpec, FieldType, Plan
 from hivekeep.domain.grants import Grant
-from hivekeep.domain.provenance import Origin, OriginKind, Provenance, of
+from hivekeep.domain.provenance import Origin, OriginKind, Provenance, join_all, of
 from hivekeep.domain.runs import StepKind
 from hivekeep.domain.tasks import TaskSpec
 from hivekeep.domain.values import DocumentResult, FieldValue, ValueStatus
 from hivekeep.journal import decode, encode
 from hivekeep.swarm.events import AgentRecord
+from hivekeep.swarm.labels import from_seen
 from hivekeep.swarm.patterns.loop import (
     FINISH,
     Act,
@@ -197,7 +198,9 @@ class Worker:
         )
 
     def _context(self, key: str, turns: list[Turn]) -> ToolContext:
-        provenance = self._given.provenance
+        given = self._given
+        described = (spec.described_by for spec in given.tools.granted(given.grant))
+        provenance = join_all((given.provenance, *described))
         for turn in turns:
             if turn.data and (seen := turn.data.get("provenance")):
                 provenance = provenance.join(decode(Provenance, seen))
@@ -205,10 +208,10 @@ class Worker:
             run=self._log.record.id,
             agent=self._record.id,
             key=f"{self._record.id}/{key}",
-            grant=self._given.grant,
+            grant=given.grant,
             gate=self._ports.gate,
             library=self._library,
-            output=self._given.output,
+            output=given.output,
             provenance=provenance,
         )
 
@@ -222,7 +225,8 @@ class Worker:
         seen = Document("what the agent saw", "text/plain", "", 0, 1, tuple(blocks))
         context = Context(self._plan, seen)
         values = tuple(_value(context, spec, answer.get(spec.name)) for spec in self._plan.fields)
-        return grounded_prose(seen, DocumentResult(values))
+        provenance = self._context("", turns).provenance
+        return from_seen(grounded_prose(seen, DocumentResult(values)), provenance)
 
 
 def _failed(error: HivekeepError) -> dict[str, Any]:
@@ -232,9 +236,12 @@ def _failed(error: HivekeepError) -> dict[str, Any]:
 
 
 def _use(tool: Tool, context: ToolContext) -> Action:
-    """What policy is asked before any call; reading is judged by what is read, not by whom."""
-    reads = tool.spec.effect is EffectClass.READ
-    label = Label.TRUSTED if reads else context.provenance.label
+    """What policy is asked before any call.
+
+    Reading is judged by what is read, not by whom, and what asks as what it is asks with its label.
+    """
+    apart = tool.spec.effect is EffectClass.READ or tool.spec.asks_itself
+    label = Label.TRUSTED if apart else context.provenance.label
     return Action(ActionKind.USE_TOOL, tool=tool.spec.name, label=label)
 
 

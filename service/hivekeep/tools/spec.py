@@ -51,6 +51,8 @@ class ToolSpec:
     """A tool as the model, policy and the journal know it.
 
     ``arguments`` is a flat pydantic model; ``returns`` is the label of what the tool hands back.
+    ``described_by`` says whose words the description is made of.  ``asks_itself`` means that every
+    call asks policy as what it is, so that using the tool at all is no question of its own.
     """
 
     name: str
@@ -58,6 +60,8 @@ class ToolSpec:
     arguments: type[Arguments]
     effect: EffectClass
     returns: Label
+    described_by: Provenance = TRUSTED
+    asks_itself: bool = False
 
     @property
     def schema(self) -> dict[str, Any]:

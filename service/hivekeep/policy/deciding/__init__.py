@@ -32,6 +32,7 @@ DECIDERS: Mapping[ActionKind, Decider] = {
     ActionKind.RUN_CODE: reach.run_code,
     ActionKind.RUN_COMMAND: reach.run_command,
     ActionKind.USE_TOOL: reach.use_tool,
+    ActionKind.MCP_START: reach.mcp_start,
     ActionKind.MCP_CALL: reach.mcp_call,
     ActionKind.BROWSER_VISIT: reach.browser_visit,
     ActionKind.BROWSER_ACT: reach.browser_act,

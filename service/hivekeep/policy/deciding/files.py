@@ -81,6 +81,28 @@ def watch(book: Rulebook, action: Action) -> Decision:
     return _place(book, parts, action.path)
 
 
+def show(book: Rulebook, path: str) -> Decision:
+    """Whether a program may see a folder with all below it, or a file.
+
+    Nobody is asked again for each file in it, so it may hold no denied folder, and where only some
+    types may be read none is shown.
+    """
+    parts = components(path)
+    if parts is None:
+        return _unresolved("files", path)
+    place = _place(book, parts, path)
+    if place.effect is Effect.DENY:
+        return place
+    inside = book.rules("files.denied_folders").below(parts)
+    if inside is not None:
+        return no_by(inside, f"'{path}' holds a denied folder.")
+    for key in ("files.allowed_types", "files.denied_types"):
+        types = book.rules(key)
+        if not types.anything and (types.names or key == "files.allowed_types"):
+            return no(types, f"Not every type of file may be read, so '{path}' is not shown whole.")
+    return place
+
+
 def _changed(book: Rulebook, action: Action) -> Decision:
     """Whether a file may be read and then taken away from where it is."""
     source = read(book, action)

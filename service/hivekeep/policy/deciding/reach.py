@@ -16,6 +16,7 @@ from hivekeep.policy.addresses import (
     origin_of,
 )
 from hivekeep.policy.deciding.answers import chosen, listed, malformed, no, no_by, yes, yes_by
+from hivekeep.policy.deciding.files import show
 from hivekeep.policy.rules import Rulebook
 
 
@@ -112,6 +113,27 @@ def use_tool(book: Rulebook, action: Action) -> Decision:
     if denied is not None:
         return no_by(denied, f"The tool '{action.tool}' may not be used.")
     return listed(book.rules("tools.allowed"), action.tool, f"The tool '{action.tool}'")
+
+
+def mcp_start(book: Rulebook, action: Action) -> Decision:
+    """Whether an MCP server may be started, with the network that it wants, or see a folder."""
+    denied = book.rules("tools.denied").find(action.server)
+    if denied is not None:
+        return no_by(denied, f"The MCP server '{action.server}' may not be started.")
+    named = listed(
+        book.rules("tools.mcp_servers"), action.server, f"The MCP server '{action.server}'"
+    )
+    if named.effect is Effect.DENY:
+        return named
+    if action.verb:
+        reached = listed(
+            book.rules("tools.mcp_network"),
+            action.server,
+            f"The network for the MCP server '{action.server}'",
+        )
+        if reached.effect is Effect.DENY:
+            return reached
+    return show(book, action.path) if action.path else named
 
 
 def mcp_call(book: Rulebook, action: Action) -> Decision:

@@ -75,7 +75,13 @@ class ToolRules(Section):
         default=(), description="Tools that sub-agents may not use, by name."
     )
     mcp_servers: Annotated[tuple[Name, ...], Allow(ItemKind.NAME)] = Field(
-        default=(), description="MCP servers whose tools may be called, by name."
+        default=(),
+        description="MCP servers that may be started and whose tools may be called, by name.",
+    )
+    mcp_network: Annotated[tuple[Name, ...], Allow(ItemKind.NAME)] = Field(
+        default=(),
+        description="MCP servers that may use the network, all of it, by name; the others have "
+        "none.",
     )
     commands: Annotated[tuple[Program, ...], Allow(ItemKind.NAME)] = Field(
         default=(), description="Programs that may be run, by their absolute path."

@@ -186,7 +186,7 @@ def turn_messages(
 
 
 def _names(spec: ToolSpec) -> list[str]:
-    return list(spec.arguments.model_fields)
+    return list(spec.schema["properties"])
 
 
 def _marked(text: str) -> str:
