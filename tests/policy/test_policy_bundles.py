@@ -22,9 +22,11 @@ from hivekeep.policy.bundle import (
     build_bundle,
     build_rotation,
 )
+from hivekeep.policy.detached import sign_file, signers_of
 from hivekeep.policy.signing import (
     Envelope,
     EnvelopeError,
+    fingerprint,
     key_id,
     load_private,
     load_public,
@@ -290,3 +292,15 @@ def test_the_covered_bytes_are_those_of_dsse() -> None:
     envelope = Envelope("http://example.com/HelloWorld", b"hello world").signed_by(key)
     expected = b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
     key.public_key().verify(envelope.signatures[0][1], expected)
+
+
+def test_a_key_has_one_spelling_of_its_id() -> None:
+    key = new_key()
+    sha256 = fingerprint(b"content")
+    mine = key_id(key.public_key())
+    signature = sign_file(b"content", key)
+    assert signers_of(sha256, signature.encode()) == (mine,)
+    letter = next(character for character in mine if character.isalpha())
+    other = mine.replace(letter, letter.upper(), 1)
+    assert signers_of(sha256, signature.replace(mine, other).encode()) == ()
+    assert signers_of(sha256, signature.replace(mine, f" {mine}").encode()) == ()

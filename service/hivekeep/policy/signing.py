@@ -160,7 +160,11 @@ def _covered(payload_type: str, payload: bytes) -> bytes:
 
 def _verifies(key: str, signature: bytes, covered: bytes) -> bool:
     try:
-        Ed25519PublicKey.from_public_bytes(bytes.fromhex(key)).verify(signature, covered)
+        raw = bytes.fromhex(key)
+        if raw.hex() != key:
+            # Another spelling would be another id of the same key.
+            return False
+        Ed25519PublicKey.from_public_bytes(raw).verify(signature, covered)
     except (InvalidSignature, ValueError):
         return False
     return True
