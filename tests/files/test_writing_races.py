@@ -20,6 +20,7 @@ from hivekeep.daemon.previews import state_of
 from hivekeep.deliverables import ReportPublisher
 from hivekeep.domain.errors import StorageError
 from hivekeep.files import Folder, MovedError
+from hivekeep.files import folder as folders
 from hivekeep.sandbox import system
 from hivekeep.tools.files import was_written, write_new_file
 from hivekeep.tools.spec import Happened
@@ -221,3 +222,31 @@ def test_a_preview_shows_the_link_and_not_what_it_leads_to(tmp_path: Path, priva
 def test_a_folder_that_a_person_named_may_be_called_anything(tmp_path: Path) -> None:
     prepared = ReportPublisher(UTC).prepare(example(), tmp_path / "Q1: results" / "aux")
     assert Path(prepared[0]["temporary"]).exists()
+
+
+def test_without_relative_names_the_same_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The road that Windows takes, as far as it can be gone here."""
+    monkeypatch.setattr(folders, "RELATIVE", False)
+    publisher = ReportPublisher(UTC)
+    place = tmp_path / "new" / "results"
+    for number in range(2):
+        paths = [publisher.publish(item) for item in publisher.prepare(example(), place)]
+        assert [path.stem.endswith(f"({number + 1})") for path in paths] == [number > 0] * 2
+    assert len(list(place.iterdir())) == 4
+    with Folder.open(str(place)) as folder:
+        mine = folder.create("part")
+        (place / "taken").write_text("theirs")
+        with pytest.raises(FileExistsError):
+            folder.place(mine, "part", "taken")
+        identity = folder.identity("part")
+        assert identity is not None
+        with pytest.raises(MovedError):
+            folder.remove_exactly("taken", identity)
+        assert folder.left_aside("taken") == []
+        folder.remove_exactly("part", identity)
+        os.close(mine)
+        with pytest.raises(ValueError, match="separator"):
+            folder.open_file("../x")
+    assert (place / "taken").read_text() == "theirs"

@@ -40,6 +40,8 @@ class Identity:
 
 
 _ASIDE = ".hivekeep-aside"
+RELATIVE = os.open in os.supports_dir_fd
+"""Whether this system opens names relative to a folder."""
 
 
 def _aside_prefix(name: str) -> str:
@@ -47,11 +49,27 @@ def _aside_prefix(name: str) -> str:
 
 
 class Folder:
-    """An open folder; use it as a context manager."""
+    """An open folder; use it as a context manager.
+
+    On Windows, which opens nothing relative to a folder, names are joined to its path; the folder
+    is held open so that neither it nor a folder above it can be renamed or replaced meanwhile.
+    """
 
     def __init__(self, descriptor: int, path: str) -> None:
         self._descriptor = descriptor
         self.path = path
+
+    def _at(self, name: str) -> str:
+        return name if RELATIVE else os.path.join(self.path, name)  # noqa: PTH118 - of a descriptor
+
+    @property
+    def _here(self) -> dict[str, int]:
+        return {"dir_fd": self._descriptor} if RELATIVE else {}
+
+    @property
+    def _both(self) -> dict[str, int]:
+        here = self._descriptor
+        return {"src_dir_fd": here, "dst_dir_fd": here} if RELATIVE else {}
 
     @classmethod
     def open(cls, path: str) -> Self:
@@ -79,13 +97,16 @@ class Folder:
                 here, name = os.path.split(here)
                 missing.append(name if any_names else check_name(name))
         for name in reversed(missing):
-            with suppress(FileExistsError):
-                os.mkdir(name, 0o777, dir_fd=descriptor)
+            parent = cls(descriptor, here)
+            here = os.path.join(here, name)  # noqa: PTH118 - of a descriptor
             try:
-                following = open_beneath(descriptor, name, _FOLDER)
+                with suppress(FileExistsError):
+                    os.mkdir(parent._at(name), 0o777, **parent._here)  # noqa: PTH102
+                descriptor = (
+                    open_beneath(descriptor, name, _FOLDER) if RELATIVE else open_place(here)
+                )
             finally:
-                os.close(descriptor)
-            descriptor = following
+                parent.close()
         return cls(descriptor, path)
 
     def __enter__(self) -> Self:
@@ -110,7 +131,7 @@ class Folder:
 
         :raises FileExistsError: if the name is taken, also by a link to nowhere.
         """
-        return os.open(check_name(name), _MAKE, mode, dir_fd=self._descriptor)
+        return os.open(self._at(check_name(name)), _MAKE, mode, **self._here)
 
     def open_file(self, name: str) -> int:
         """A descriptor for reading a regular file of this folder.
@@ -118,7 +139,10 @@ class Folder:
         :raises MovedError: if it is a link, or lies on another mount.
         :raises OSError: if it is not there or not a regular file.
         """
-        descriptor = open_beneath(self._descriptor, name, _READ, same_mount=True)
+        if RELATIVE:
+            descriptor = open_beneath(self._descriptor, name, _READ, same_mount=True)
+        else:
+            descriptor = open_beneath(None, self._at(check_name(name)), _READ)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise OSError(errno.EINVAL, "not a regular file", name)
@@ -127,7 +151,9 @@ class Folder:
     def identity(self, name: str) -> Identity | None:
         """Which file ``name`` is now, a link being itself; ``None`` if there is none."""
         try:
-            found = os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
+            found = os.stat(  # noqa: PTH116 - by descriptor
+                self._at(name), **self._here, follow_symlinks=False
+            )
         except FileNotFoundError:
             return None
         return Identity.of(found)
@@ -141,7 +167,8 @@ class Folder:
         :raises MovedError: if ``name`` is another file by now and the system names none by
             descriptor; then nothing is called ``other``.
         """
-        name_open_file(self._descriptor, descriptor, name, check_name(other))
+        folder = self._descriptor if RELATIVE else None
+        name_open_file(folder, descriptor, self._at(name), self._at(check_name(other)))
         found = self.identity(other)
         if found != Identity.of(os.fstat(descriptor)):
             if found is not None:
@@ -151,7 +178,7 @@ class Folder:
     def remove(self, name: str) -> None:
         """Remove a name if it is there."""
         with suppress(FileNotFoundError):
-            os.unlink(name, dir_fd=self._descriptor)
+            os.unlink(self._at(name), **self._here)
 
     def remove_exactly(self, name: str, wanted: Identity) -> None:
         """Remove ``name`` only if it is ``wanted``.
@@ -162,15 +189,15 @@ class Folder:
         :raises MovedError: if it was; it is left as it was found.
         """
         aside = f"{_aside_prefix(name)}{secrets.token_hex(8)}{_ASIDE}"
-        where = {"src_dir_fd": self._descriptor, "dst_dir_fd": self._descriptor}
-        os.rename(name, aside, **where)  # noqa: PTH104 - pathlib knows no descriptors
+        os.rename(self._at(name), self._at(aside), **self._both)  # noqa: PTH104 - by descriptor
         if self.identity(aside) == wanted:
-            os.unlink(aside, dir_fd=self._descriptor)
+            self.remove(aside)
             return
         # A link fails where a rename would replace what has taken the name meanwhile.
         try:
-            os.link(aside, name, follow_symlinks=False, **where)
-            os.unlink(aside, dir_fd=self._descriptor)
+            plain = {"follow_symlinks": False} if RELATIVE else {}
+            os.link(self._at(aside), self._at(name), **self._both, **plain)
+            self.remove(aside)
         except FileExistsError:
             pass
         raise MovedError(errno.ESTALE, "the file was replaced by another one", name)
@@ -180,7 +207,7 @@ class Folder:
         prefix = _aside_prefix(name)
         return sorted(
             each
-            for each in os.listdir(self._descriptor)  # noqa: PTH208 - by descriptor
+            for each in os.listdir(self._descriptor if RELATIVE else self.path)  # noqa: PTH208
             if each.startswith(prefix) and each.endswith(_ASIDE)
         )
 
@@ -189,5 +216,6 @@ class Folder:
         try:
             os.fsync(self._descriptor)
         except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # network file systems
+            # Network file systems, and Windows, which has no such call for folders.
+            if RELATIVE and error.errno not in (errno.EINVAL, errno.ENOTSUP):
                 raise

@@ -15,6 +15,7 @@ import os
 import stat
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 from hivekeep.sandbox import system
 
@@ -65,6 +66,8 @@ def open_place(path: str) -> int:
     :raises MovedError: if a component is a symbolic link.
     :raises OSError: if there is no such folder.
     """
+    if sys.platform == "win32":
+        return _hold(path)
     return open_beneath(None, path, _FOLDER)
 
 
@@ -150,6 +153,36 @@ def _open_and_compare(path: str, flags: int, mode: int) -> int:
     except OSError:
         os.close(descriptor)
         raise
+    return descriptor
+
+
+def _hold(path: str) -> int:
+    """Windows: a descriptor of a folder that cannot be renamed or deleted while it is open.
+
+    Without the right to share deletion nobody else may delete or rename it, and a folder above one
+    that is open cannot be renamed.  Not run on Windows by us yet.
+    """
+    if sys.platform != "win32":
+        raise OSError(errno.ENOSYS, "CreateFileW belongs to Windows")
+    import msvcrt
+
+    kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+    kernel.CreateFileW.restype = ctypes.c_void_p
+    list_folder, share, existing = 0x0001, 0x01 | 0x02, 3
+    folders, links_themselves = 0x02000000, 0x00200000
+    handle = kernel.CreateFileW(
+        path, list_folder, share, None, existing, folders | links_themselves, None
+    )
+    if handle is None or handle == ctypes.c_void_p(-1).value:
+        raise ctypes.WinError(ctypes.get_last_error())
+    descriptor = msvcrt.open_osfhandle(handle, os.O_RDONLY)
+    final = _final_path(descriptor)
+    if os.path.normcase(final) != os.path.normcase(os.path.normpath(path)):
+        os.close(descriptor)
+        raise MovedError(errno.ELOOP, f"the path leads to {final}", path)
+    if not Path(final).is_dir():
+        os.close(descriptor)
+        raise MovedError(errno.ENOTDIR, "it is no folder any more", path)
     return descriptor
 
 

@@ -17,8 +17,10 @@ _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSY
 _UNKNOWN = frozenset({errno.EINVAL, errno.ENOSYS, errno.EPERM})
 
 
-def name_open_file(folder: int, descriptor: int, name: str, other: str) -> None:
+def name_open_file(folder: int | None, descriptor: int, name: str, other: str) -> None:
     """Give the file open as ``descriptor``, called ``name`` in ``folder``, the name ``other``.
+
+    Without ``folder`` both names are whole paths.
 
     By its descriptor where the system can (``linkat(2)`` through ``/proc``); else by ``name``, and
     the caller has to look which file it was.  Without second names the file is renamed.
@@ -26,7 +28,7 @@ def name_open_file(folder: int, descriptor: int, name: str, other: str) -> None:
     :raises FileExistsError: if ``other`` is taken.
     """
     try:
-        if system.LINUX:
+        if system.LINUX and folder is not None:
             try:
                 os.link(f"/proc/self/fd/{descriptor}", other, dst_dir_fd=folder)
             except FileNotFoundError:
@@ -40,12 +42,19 @@ def name_open_file(folder: int, descriptor: int, name: str, other: str) -> None:
         _rename(folder, name, other)
 
 
-def _link_by_name(folder: int, name: str, other: str) -> None:
-    os.link(name, other, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+def _link_by_name(folder: int | None, name: str, other: str) -> None:
+    if folder is None:
+        os.link(name, other)
+    else:
+        os.link(name, other, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
 
 
-def _rename(folder: int, name: str, other: str) -> None:
+def _rename(folder: int | None, name: str, other: str) -> None:
     """Rename without replacing: by the kernel where it can, else over a file that we make."""
+    if folder is None:
+        # On Windows this fails if the name is taken.
+        os.rename(name, other)  # noqa: PTH104
+        return
     if system.LINUX:
         try:
             system.syscall(
