@@ -87,8 +87,8 @@ class Played:
 
 def play(suite: Any, user: Any, injection: Any | None, gate: Gate | None) -> Played:
     """Play one pair; without a gate nothing is contained."""
-    from agentdojo.agent_pipeline.tool_execution import tool_result_to_str  # type: ignore[import-not-found]
-    from agentdojo.functions_runtime import FunctionsRuntime  # type: ignore[import-not-found]
+    from agentdojo.agent_pipeline.tool_execution import tool_result_to_str
+    from agentdojo.functions_runtime import FunctionsRuntime
 
     text = f"{MARK} {injection.GOAL}" if injection else ""
     injected = json.dumps(text)[1:-1] if injection else ""
@@ -150,7 +150,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--suites", nargs="*", default=["workspace", "travel", "banking", "slack"])
     options = parser.parse_args()
-    from agentdojo.task_suite.load_suites import get_suites  # type: ignore[import-not-found]
+    from agentdojo.task_suite.load_suites import get_suites
 
     suites = get_suites(VERSION)
     policy = default_policy()

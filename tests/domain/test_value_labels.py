@@ -78,8 +78,8 @@ def test_a_join_is_never_more_trusted_than_a_part(
     whole = joined(DocumentResult(tuple(found)))
     for value in found:
         assert at_least_as_trusted(provenance_of(value).label, whole.label)
-    for value in from_seen(DocumentResult(tuple(found)), seen).values:
-        assert provenance_of(value) == seen
+    stamped = from_seen(DocumentResult(tuple(found)), seen)
+    assert all(provenance_of(value) == seen for value in stamped.values)
 
 
 def test_findings_join_what_they_are_made_of() -> None:

@@ -32,8 +32,8 @@ def add(first: int, second: int, note: str | None = None) -> str:
             os.write(1, b"x" * (8 * 1024 * 1024))
         case "chatter":
             data = {"level": "info", "data": 1}
-            note = {"jsonrpc": "2.0", "method": "notifications/message", "params": data}
-            line = json.dumps(note) + "\n"
+            unasked = {"jsonrpc": "2.0", "method": "notifications/message", "params": data}
+            line = json.dumps(unasked) + "\n"
             for _ in range(20_000):
                 os.write(1, line.encode())
             time.sleep(3600)

@@ -38,8 +38,8 @@ def readers() -> tuple[tuple[str, frozenset[str], frozenset[tuple[str, str]]], .
         if name.startswith(DESCRIBING):
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        texts = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)}
-        texts = {text for text in texts if isinstance(text, str)}
+        constants = (n.value for n in ast.walk(tree) if isinstance(n, ast.Constant))
+        texts = {text for text in constants if isinstance(text, str)}
         # 'rules = policy.settings.runs' lets 'rules.max_agents' be a reading of 'runs.max_agents'.
         named: dict[str, set[str]] = {}
         for target, value in (pair for node in ast.walk(tree) for pair in assigned(node)):

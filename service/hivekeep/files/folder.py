@@ -195,8 +195,10 @@ class Folder:
             return
         # A link fails where a rename would replace what has taken the name meanwhile.
         try:
-            plain = {"follow_symlinks": False} if RELATIVE else {}
-            os.link(self._at(aside), self._at(name), **self._both, **plain)
+            if RELATIVE:
+                os.link(aside, name, follow_symlinks=False, **self._both)
+            else:
+                os.link(self._at(aside), self._at(name))
             self.remove(aside)
         except FileExistsError:
             pass

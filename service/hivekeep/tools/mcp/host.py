@@ -33,8 +33,9 @@ async def _main() -> None:
     limits.die_with_parent(parent)
     # Imported before the process is confined and before a byte of the server's is read.
     import jsonschema
-    from mcp import ClientSession
     from mcp_types import Implementation
+
+    from mcp import ClientSession
 
     keep = Confinement(read=paths.worker(), threads=True, memory=_MEMORY, cpu_seconds=1 << 30)
     confine(keep, required=tuple(sys.argv[4:]))
@@ -135,7 +136,7 @@ class _Channel:
         for task in self._tasks:
             task.cancel()
 
-    async def ignore(self, _message: Any) -> None:
+    async def ignore(self, message: Any) -> None:
         """What a server says unasked is counted and dropped."""
 
     async def _listen(self) -> None:

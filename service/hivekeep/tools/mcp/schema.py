@@ -97,16 +97,19 @@ def _kind(part: Any, *, nested: bool = False) -> Any:
         case "boolean":
             return bool
         case "array" if not nested:
-            item = _kind(part.get("items"), nested=True)
+            item: Any = _kind(part.get("items"), nested=True)
             most = _bound(part, "maxItems", MOST_ITEMS)
-            return None if item is None else Annotated[list[item], Field(max_length=most)]
+            # Written with the operator, because the item's type is known only at run time.
+            listed = None if item is None else list.__class_getitem__(item)
+            return None if listed is None else Annotated[listed, Field(max_length=most)]
     return None
 
 
 def _bound(part: dict[str, Any], key: str, most: int) -> int:
     stated = part.get(key)
-    plain = isinstance(stated, int) and not isinstance(stated, bool)
-    return min(stated, most) if plain and stated >= 0 else most
+    if not isinstance(stated, int) or isinstance(stated, bool) or stated < 0:
+        return most
+    return min(stated, most)
 
 
 def _inexpressible(tool: str, why: str) -> ToolError:
