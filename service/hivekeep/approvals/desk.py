@@ -38,6 +38,7 @@ from hivekeep.domain.approvals import (
     Verdict,
 )
 from hivekeep.domain.errors import ApprovalError, NotFoundError
+from hivekeep.domain.saying import say, sayings
 
 # What happened, the request, the exact text that was shown, and the answer if there is one.
 Witness = Callable[[str, ApprovalRequest, str, Verdict | None], Awaitable[None]]
@@ -122,7 +123,7 @@ class ApprovalDesk:
         if len(found) == 1 and request:
             return found[0]
         raise NotFoundError(
-            f"There is no approval '{request}'.",
+            say("error.no_approval", "There is no approval '{approval}'.", approval=request),
             why=f"The name fits {len(found)} of them." if found else "",
             next_step="'hivekeep approvals list' shows what waits.",
         )
@@ -185,26 +186,29 @@ class ApprovalDesk:
         request = case.request
         if case.verdict is not None:
             raise ApprovalError(
-                "This question has been answered already.",
+                say("error.answered", "This question has been answered already."),
                 why=f"It is {case.verdict.state.value}, by {case.verdict.by}.",
             )
         if request.expires <= self._ports.clock():
-            raise ApprovalError("This question has expired.", why="Unanswered means no.")
+            raise ApprovalError(
+                say("error.expired", "This question has expired."),
+                why=say("why.unanswered", "Unanswered means no."),
+            )
         if digest != request.digest:
             raise ApprovalError(
-                "The answer is for something else.",
+                say("error.something_else", "The answer is for something else."),
                 why=f"What waits now has the hash {request.digest[:12]}, not {digest[:12]}.",
-                next_step="Look at the request again.",
+                next_step=say("next.look_again", "Look at the request again."),
             )
         if not self._may_answer(request, by):
             raise ApprovalError(
-                f"'{by}' may not answer this.",
-                why="Policy names who may.",
+                say("error.not_yours", "'{person}' may not answer this.", person=by),
+                why=say("why.approvers", "Policy names who may."),
                 next_step="Ask one of: " + ", ".join(_terms(request.decision).approvers or ()),
             )
         if answer is Answer.ALWAYS and not may_always(request):
             raise ApprovalError(
-                "This cannot be approved for good.",
+                say("error.not_for_good", "This cannot be approved for good."),
                 why="Policy does not allow it for this rule, or no recipe asked.",
                 next_step="Approve it once or for this run.",
             )
@@ -268,19 +272,21 @@ class ApprovalDesk:
     ) -> ApprovalRequest:
         now = self._ports.clock()
         scope, key = scope_of(proposal)
+        summary, risk = summarize(proposal), risk_in_words(proposal)
         return ApprovalRequest(
             id=self._ports.new_id(),
             proposal=proposal,
             digest=digest,
             asker=asker,
             decision=decision,
-            risk_text=risk_in_words(proposal),
-            summary=summarize(proposal),
+            risk_text=risk,
+            summary=summary,
             scope=scope,
             scope_key=key,
             group=":".join((asker.run, proposal.action.kind.value, decision.rule)),
             created=now,
             expires=now + _terms(decision).timeout_seconds,
+            said=sayings(summary=summary, risk=risk, scope=scope, reason=decision.reason),
         )
 
     async def _close(
@@ -291,7 +297,7 @@ class ApprovalDesk:
         async with self._lock:
             if case.verdict is not None:
                 raise ApprovalError(
-                    "This question has been answered already.",
+                    say("error.answered", "This question has been answered already."),
                     why=f"It is {case.verdict.state.value}, by {case.verdict.by}.",
                 )
             await self._ports.witness("approval.answer", request, shown_text(request), verdict)

@@ -19,37 +19,88 @@ from hivekeep.domain.approvals import (
     Preview,
     Proposal,
 )
+from hivekeep.domain.saying import Said, say, together
 
 _LONGEST = 400
 
-_SENTENCES: dict[ActionKind, Callable[[Action], str]] = {
-    ActionKind.READ_FILE: lambda a: f"Read the file {quoted(a.path)}",
-    ActionKind.WRITE_FILE: lambda a: f"Write to {quoted(a.path)}",
-    ActionKind.COPY_FILE: lambda a: f"Copy {quoted(_name(a.path))} to {quoted(a.target)}",
-    ActionKind.MOVE_FILE: lambda a: f"Move {quoted(_name(a.path))} to {quoted(a.target)}",
-    ActionKind.DELETE_FILE: lambda a: f"Delete {quoted(a.path)}",
-    ActionKind.WATCH_FOLDER: lambda a: f"Watch the folder {quoted(a.path)}",
-    ActionKind.START_RUN: lambda a: f"Start a run of {quoted(a.recipe)} over {a.count} files",
-    ActionKind.SCHEDULE_RUN: lambda a: f"Run {quoted(a.recipe)} on a schedule",
-    ActionKind.USE_RECIPE: lambda a: f"Use the recipe {quoted(a.recipe)}",
-    ActionKind.USE_MODEL: lambda a: f"Use the model {quoted(a.model)}",
-    ActionKind.DOWNLOAD_MODEL: lambda a: f"Download the model {quoted(a.model or a.host)}",
-    ActionKind.CONNECT: lambda a: f"Connect to {quoted(a.host)}",
-    ActionKind.REMOTE_INFERENCE: lambda a: f"Let the server {quoted(a.endpoint)} do the thinking",
-    ActionKind.RAY_CLUSTER: lambda a: f"Hand work to the cluster {quoted(a.host)}",
-    ActionKind.RUN_CODE: lambda _: "Run a program that the agent wrote, without network",
-    ActionKind.RUN_COMMAND: lambda a: f"Run the command {quoted(_line(a))}",
-    ActionKind.USE_TOOL: lambda a: f"Use the tool {quoted(a.tool)}",
-    ActionKind.MCP_START: lambda a: f"Start the MCP server {quoted(a.server)}",
-    ActionKind.MCP_CALL: lambda a: f"Call {quoted(a.tool)} of the server {quoted(a.server)}",
-    ActionKind.BROWSER_VISIT: lambda a: f"Open a page of {quoted(a.site)} in the browser",
-    ActionKind.BROWSER_ACT: lambda a: f"Do {quoted(a.verb)} on a page of {quoted(a.site)}",
-    ActionKind.SEND_DATA: lambda a: f"Send data to {quoted(a.recipient)}",
-    ActionKind.USE_MARKET_PROVIDER: lambda a: f"Ask {quoted(a.provider)} for market data",
-    ActionKind.CLIPBOARD: lambda a: f"{a.verb.capitalize()} the clipboard",
-    ActionKind.NOTIFY: lambda _: "Show a notification",
-    ActionKind.EXPORT_AUDIT: lambda a: f"Export the audit log to {quoted(a.path or a.host)}",
-    ActionKind.INSTALL_UPDATE: lambda _: "Install an update of Hivekeep",
+_SENTENCES: dict[ActionKind, Callable[[Action], Said]] = {
+    ActionKind.READ_FILE: lambda a: say(
+        "do.read_file", "Read the file {path}", path=quoted(a.path)
+    ),
+    ActionKind.WRITE_FILE: lambda a: say("do.write_file", "Write to {path}", path=quoted(a.path)),
+    ActionKind.COPY_FILE: lambda a: say(
+        "do.copy_file", "Copy {name} to {target}", name=_quoted_name(a), target=quoted(a.target)
+    ),
+    ActionKind.MOVE_FILE: lambda a: say(
+        "do.move_file", "Move {name} to {target}", name=_quoted_name(a), target=quoted(a.target)
+    ),
+    ActionKind.DELETE_FILE: lambda a: say("do.delete_file", "Delete {path}", path=quoted(a.path)),
+    ActionKind.WATCH_FOLDER: lambda a: say(
+        "do.watch_folder", "Watch the folder {path}", path=quoted(a.path)
+    ),
+    ActionKind.START_RUN: lambda a: say(
+        "do.start_run",
+        "Start a run of {recipe} over {count} files",
+        recipe=quoted(a.recipe),
+        count=a.count,
+    ),
+    ActionKind.SCHEDULE_RUN: lambda a: say(
+        "do.schedule_run", "Run {recipe} on a schedule", recipe=quoted(a.recipe)
+    ),
+    ActionKind.USE_RECIPE: lambda a: say(
+        "do.use_recipe", "Use the recipe {recipe}", recipe=quoted(a.recipe)
+    ),
+    ActionKind.USE_MODEL: lambda a: say(
+        "do.use_model", "Use the model {model}", model=quoted(a.model)
+    ),
+    ActionKind.DOWNLOAD_MODEL: lambda a: say(
+        "do.download_model", "Download the model {model}", model=quoted(a.model or a.host)
+    ),
+    ActionKind.CONNECT: lambda a: say("do.connect", "Connect to {host}", host=quoted(a.host)),
+    ActionKind.REMOTE_INFERENCE: lambda a: say(
+        "do.remote_inference", "Let the server {server} do the thinking", server=quoted(a.endpoint)
+    ),
+    ActionKind.RAY_CLUSTER: lambda a: say(
+        "do.ray_cluster", "Hand work to the cluster {host}", host=quoted(a.host)
+    ),
+    ActionKind.RUN_CODE: lambda _: say(
+        "do.run_code", "Run a program that the agent wrote, without network"
+    ),
+    ActionKind.RUN_COMMAND: lambda a: say(
+        "do.run_command", "Run the command {command}", command=quoted(_line(a))
+    ),
+    ActionKind.USE_TOOL: lambda a: say("do.use_tool", "Use the tool {tool}", tool=quoted(a.tool)),
+    ActionKind.MCP_START: lambda a: say(
+        "do.mcp_start", "Start the MCP server {server}", server=quoted(a.server)
+    ),
+    ActionKind.MCP_CALL: lambda a: say(
+        "do.mcp_call",
+        "Call {tool} of the server {server}",
+        tool=quoted(a.tool),
+        server=quoted(a.server),
+    ),
+    ActionKind.BROWSER_VISIT: lambda a: say(
+        "do.browser_visit", "Open a page of {site} in the browser", site=quoted(a.site)
+    ),
+    ActionKind.BROWSER_ACT: lambda a: say(
+        "do.browser_act", "Do {verb} on a page of {site}", verb=quoted(a.verb), site=quoted(a.site)
+    ),
+    ActionKind.SEND_DATA: lambda a: say(
+        "do.send_data", "Send data to {recipient}", recipient=quoted(a.recipient)
+    ),
+    ActionKind.USE_MARKET_PROVIDER: lambda a: say(
+        "do.use_market_provider", "Ask {provider} for market data", provider=quoted(a.provider)
+    ),
+    ActionKind.CLIPBOARD: lambda a: (
+        say("do.clipboard_read", "Read the clipboard")
+        if a.verb == "read"
+        else say("do.clipboard_write", "Write the clipboard")
+    ),
+    ActionKind.NOTIFY: lambda _: say("do.notify", "Show a notification"),
+    ActionKind.EXPORT_AUDIT: lambda a: say(
+        "do.export_audit", "Export the audit log to {place}", place=quoted(a.path or a.host)
+    ),
+    ActionKind.INSTALL_UPDATE: lambda _: say("do.install_update", "Install an update of Hivekeep"),
 }
 
 _READS = frozenset(
@@ -64,56 +115,73 @@ _NETWORK = frozenset(
         ActionKind.USE_MARKET_PROVIDER,
     }
 )
-_MISLED = (
-    " Its details were chosen from text in a document, which may have been written to mislead."
-)
 
 
-def summarize(proposal: Proposal) -> str:
+def summarize(proposal: Proposal) -> Said:
     """One sentence without a full stop: what would happen."""
     preview, action = proposal.preview, proposal.action
     if preview.message:
-        return f"Send a message to {quoted(', '.join(preview.message.to))}"
+        return say(
+            "do.send_message", "Send a message to {recipients}",
+            recipients=quoted(", ".join(preview.message.to)),
+        )  # fmt: skip
     if preview.form:
-        return f"Submit a form on {quoted(preview.form.site)}"
+        return say("do.submit_form", "Submit a form on {site}", site=quoted(preview.form.site))
     if preview.command:
-        return f"Run the command {quoted(' '.join(preview.command.arguments))}"
+        command = quoted(" ".join(preview.command.arguments))
+        return say("do.run_command", "Run the command {command}", command=command)
     return _SENTENCES[action.kind](action)
 
 
-def risk_in_words(proposal: Proposal) -> str:
+def risk_in_words(proposal: Proposal) -> Said:
     """What could go wrong, in plain words."""
-    told = _MISLED if proposal.action.label is Label.UNTRUSTED else ""
-    return f"{_consequence(proposal)}{told}"
+    if proposal.action.label is not Label.UNTRUSTED:
+        return _consequence(proposal)
+    misled = say(
+        "risk.misled",
+        "Its details were chosen from text in a document, which may have been written to mislead.",
+    )
+    return together([_consequence(proposal), misled])
 
 
-def _consequence(proposal: Proposal) -> str:
+def _consequence(proposal: Proposal) -> Said:
     preview, kind = proposal.preview, proposal.action.kind
     changes = [change.change for change in preview.files]
     lost = sum(change in (ChangeKind.OVERWRITE, ChangeKind.DELETE) for change in changes)
     if preview.message or kind is ActionKind.SEND_DATA:
-        return "What has been sent cannot be taken back."
+        return say("risk.sent", "What has been sent cannot be taken back.")
     if preview.form or kind is ActionKind.BROWSER_ACT:
-        return "What is submitted leaves this machine and may be binding."
+        return say("risk.submitted", "What is submitted leaves this machine and may be binding.")
     if preview.command or kind is ActionKind.RUN_COMMAND:
-        return "A command can change anything that you can change."
+        return say("risk.command", "A command can change anything that you can change.")
     if kind is ActionKind.RUN_CODE:
-        return "The program runs without network and sees only the files that it was given."
+        return say(
+            "risk.code",
+            "The program runs without network and sees only the files that it was given.",
+        )
+    if lost > 1:
+        return say("risk.lost", "{count} files would be lost as it is now.", count=lost)
     if lost or kind is ActionKind.DELETE_FILE:
-        return f"{_files(max(lost, 1))} would be lost as it is now."
+        return say("risk.lost_one", "One file would be lost as it is now.")
     if kind is ActionKind.MCP_CALL:
-        return "The server gets these arguments and may do with them what it likes."
+        return say(
+            "risk.mcp_call",
+            "The server gets these arguments and may do with them what it likes.",
+        )
     if kind is ActionKind.MCP_START:
-        return "A program runs in the sandbox and sees the folders that it was given."
+        return say(
+            "risk.mcp_start",
+            "A program runs in the sandbox and sees the folders that it was given.",
+        )
     if kind in _NETWORK:
-        return "This opens a connection to another machine."
+        return say("risk.network", "This opens a connection to another machine.")
     if kind is ActionKind.MOVE_FILE:
-        return "The file leaves its folder; nothing is overwritten."
+        return say("risk.moved", "The file leaves its folder; nothing is overwritten.")
     if kind in (ActionKind.COPY_FILE, ActionKind.WRITE_FILE):
-        return "A file is added; nothing is changed or deleted."
+        return say("risk.added", "A file is added; nothing is changed or deleted.")
     if kind in _READS:
-        return "Something is read; nothing is changed."
-    return "Policy wants a person to know of this."
+        return say("risk.read", "Something is read; nothing is changed.")
+    return say("risk.known", "Policy wants a person to know of this.")
 
 
 def place_of(proposal: Proposal) -> str:
@@ -138,9 +206,11 @@ def place_of(proposal: Proposal) -> str:
 def scope_of(proposal: Proposal) -> tuple[str, str]:
     """What a lasting yes would cover: in words, and as a key for comparing."""
     place, kind = place_of(proposal), proposal.action.kind
-    words = kind.value.replace("_", " ")
+    name = say("scope.kind", "{kind}", kind=kind.value.replace("_", " "))
     key = "\0".join((kind.value, proposal.action.label.value, place))
-    return f"{words}: {quoted(place)}" if place else words, key
+    if not place:
+        return name, key
+    return say("scope.place", "{kind}: {place}", kind=name, place=quoted(place)), key
 
 
 def shown_text(request: ApprovalRequest) -> str:
@@ -211,13 +281,9 @@ def quoted(text: str) -> str:
     return f'"{kept[:_LONGEST]}…"' if len(kept) > _LONGEST else f'"{kept}"'
 
 
-def _name(path: str) -> str:
-    return PurePath(path).name
+def _quoted_name(action: Action) -> str:
+    return quoted(PurePath(action.path).name)
 
 
 def _line(action: Action) -> str:
     return " ".join((action.command, *action.arguments))
-
-
-def _files(count: int) -> str:
-    return "One file" if count == 1 else f"{count} files"

@@ -29,6 +29,7 @@ from hivekeep.domain.approvals import (
     Verdict,
 )
 from hivekeep.domain.errors import PolicyDeniedError
+from hivekeep.domain.saying import say, together
 from hivekeep.journal import Event, Journal, NewEvent
 from hivekeep.swarm.events import Kind as RunEvent
 from hivekeep.swarm.events import RunRecord
@@ -36,9 +37,9 @@ from hivekeep.swarm.events import RunRecord
 _ATTEMPTS = 3
 _ENDS = frozenset({RunEvent.RUN_CANCELLED, RunEvent.RUN_FAILED, RunEvent.RUN_FINISHED})
 _NO = {
-    ApprovalState.DENIED: "A person said no.",
-    ApprovalState.EXPIRED: "Nobody answered in time, which means no.",
-    ApprovalState.WITHDRAWN: "The question was withdrawn.",
+    ApprovalState.DENIED: say("no.person", "A person said no."),
+    ApprovalState.EXPIRED: say("no.late", "Nobody answered in time, which means no."),
+    ApprovalState.WITHDRAWN: say("no.withdrawn", "The question was withdrawn."),
 }
 
 
@@ -113,7 +114,10 @@ class Asking:
             if digest_of(now) == digest_of(proposal):
                 return decision.rule
         raise PolicyDeniedError(
-            "What would be done kept changing while it was being approved.",
+            say(
+                "error.kept_changing",
+                "What would be done kept changing while it was being approved.",
+            ),
             rule=decision.rule,
             why=f"It changed {_ATTEMPTS} times between question and answer.",
             next_step="Leave the file alone and run it again.",
@@ -195,10 +199,10 @@ def account_name() -> str:
 
 
 def _refusal(decision: Decision, verdict: Verdict) -> PolicyDeniedError:
-    told = f" {verdict.note}" if verdict.note and verdict.state is ApprovalState.DENIED else ""
+    told = verdict.note if verdict.state is ApprovalState.DENIED else ""
     return PolicyDeniedError(
-        _NO[verdict.state] + told,
+        together([_NO[verdict.state], told]),
         rule=decision.rule,
         why=f"{decision.reason} ({decision.rule}, {decision.source})",
-        next_step="Run it again to be asked again.",
+        next_step=say("next.ask_again", "Run it again to be asked again."),
     )

@@ -12,6 +12,7 @@ import anyio
 
 from hivekeep.audit import AuditEvent, AuditLog
 from hivekeep.domain.errors import NotFoundError
+from hivekeep.domain.saying import say
 from hivekeep.domain.values import FieldValue, RowsValue, Scalar
 from hivekeep.journal import Journal, NewEvent, decode, encode
 from hivekeep.swarm.events import AgentRecord, RunRecord
@@ -74,6 +75,6 @@ def _present(agent: AgentRecord, correction: Correction) -> Scalar:
             if cell.name == correction.column:
                 return cell.value
     raise NotFoundError(
-        f"There is no value '{correction.field}' to correct.",
-        why="The document has no such field, row or column.",
+        say("error.no_value", "There is no value '{field}' to correct.", field=correction.field),
+        why=say("why.no_value", "The document has no such field, row or column."),
     )

@@ -22,6 +22,7 @@ from hivekeep.daemon.wiring import resolved
 from hivekeep.domain.actions import Action, ActionKind, Decision, Effect
 from hivekeep.domain.approvals import Passage, Preview
 from hivekeep.domain.errors import PolicyDeniedError
+from hivekeep.domain.saying import say
 from hivekeep.policy import Policy, PolicyHolder
 from hivekeep.sandbox import missing_protections
 
@@ -42,7 +43,10 @@ async def _unprotected(action: Action, policy: Policy) -> Decision | None:
     if not missing:
         return None
     source = next((row.source for row in policy.rows() if row.key == "sandbox.required"), "")
-    reason = f"This machine lacks what the policy requires: {', '.join(missing)}."
+    reason = say(
+        "rule.unprotected", "This machine lacks what the policy requires: {protections}.",
+        protections=", ".join(missing),
+    )  # fmt: skip
     return Decision(Effect.DENY, "sandbox.required", source, reason)
 
 
@@ -112,8 +116,15 @@ class PolicyGate:
             raise PolicyDeniedError(
                 decision.reason,
                 rule=decision.rule,
-                why=f"The rule is {decision.rule}, from {decision.source}.",
-                next_step="'hivekeep policy show' lists every rule and who set it.",
+                why=say(
+                    "why.rule",
+                    "The rule is {rule}, from {source}.",
+                    rule=decision.rule,
+                    source=decision.source,
+                ),
+                next_step=say(
+                    "next.policy", "'hivekeep policy show' lists every rule and who set it."
+                ),
             )
         return decision.rule
 

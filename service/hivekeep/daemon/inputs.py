@@ -15,6 +15,7 @@ from pathlib import Path
 from hivekeep.documents import file_sha256
 from hivekeep.domain.errors import DocumentError, NotFoundError
 from hivekeep.domain.runs import InputFile
+from hivekeep.domain.saying import say
 
 
 def expand(paths: Sequence[str]) -> list[Path]:
@@ -31,9 +32,9 @@ def expand(paths: Sequence[str]) -> list[Path]:
             kind = path.stat().st_mode
         except OSError as error:
             raise NotFoundError(
-                f"There is no file or folder '{name}'.",
+                say("error.no_path", "There is no file or folder '{path}'.", path=name),
                 why=f"{error.strerror}.",
-                next_step="Check the path; nothing was started.",
+                next_step=say("next.check_path", "Check the path; nothing was started."),
             ) from error
         if stat.S_ISDIR(kind):
             for file in sorted(_files_below(path)):

@@ -11,6 +11,7 @@ import os
 from hivekeep.daemon.profile import Profile
 from hivekeep.domain.actions import Action, ActionKind
 from hivekeep.domain.errors import PolicyDeniedError
+from hivekeep.domain.saying import say
 from hivekeep.engine.calibration import Calibrations
 from hivekeep.engine.store import ModelStore, Permit
 from hivekeep.policy import Policy, PolicySources, load_policy, machine_sources
@@ -64,7 +65,7 @@ class DownloadPermit:
         decision = self._policy.decide(action, confirmed=self._confirmed)
         if not decision.allowed:
             raise PolicyDeniedError(
-                f"Downloading a model from {host} is not allowed.",
+                say("error.download", "Downloading a model from {host} is not allowed.", host=host),
                 rule=decision.rule,
                 why=f"{decision.reason} ({decision.rule}, {decision.source})",
                 next_step="Ask whoever administers this machine, or answer yes when asked.",

@@ -6,8 +6,9 @@ whoever answers answers that, and nothing else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from hivekeep.domain.actions import Action, Decision, Label
 
@@ -158,7 +159,8 @@ class ApprovalRequest:
     ``decision`` is the policy's, which asks.  ``digest`` is the SHA-256 of the action and its
     preview in canonical form.  ``scope`` says, for a person, what ``RUN`` and ``ALWAYS`` would
     cover; ``scope_key`` is the same for comparing.  ``group`` is equal for requests that can
-    sensibly be answered together.
+    sensibly be answered together.  ``said`` has ids and values of summary, risk, scope and
+    reason, for whoever shows them in another language.
     """
 
     id: str
@@ -173,6 +175,7 @@ class ApprovalRequest:
     group: str
     created: float
     expires: float
+    said: dict[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,9 @@ so nothing above a capability has to know which library it is built on.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import Any, ClassVar
+
+from hivekeep.domain.saying import sayings
 
 
 class ErrorCode(StrEnum):
@@ -52,13 +54,18 @@ class HivekeepError(Exception):
         self.next_step = next_step
         super().__init__(" ".join(part for part in (what, why, next_step) if part))
 
-    def as_dict(self) -> dict[str, str]:
-        """The error as plain data for JSON output, the journal and the failure sheet."""
+    def as_dict(self) -> dict[str, Any]:
+        """The error as plain data for JSON output, the journal and the failure sheet.
+
+        ``said`` holds the id and the values of each of its sentences that has some.
+        """
+        said = sayings(what=self.what, why=self.why, next=self.next_step)
         return {
             "code": str(self.code),
-            "what": self.what,
-            "why": self.why,
-            "next": self.next_step,
+            "what": str(self.what),
+            "why": str(self.why),
+            "next": str(self.next_step),
+            **({"said": said} if said else {}),
         }
 
 
@@ -100,7 +107,7 @@ class PolicyDeniedError(HivekeepError):
         super().__init__(what, why=why, next_step=next_step)
         self.rule = rule
 
-    def as_dict(self) -> dict[str, str]:
+    def as_dict(self) -> dict[str, Any]:
         return {**super().as_dict(), "rule": self.rule}
 
 
@@ -128,7 +135,7 @@ class DocumentError(HivekeepError):
         super().__init__(what, why=why, next_step=next_step)
         self.reason = reason
 
-    def as_dict(self) -> dict[str, str]:
+    def as_dict(self) -> dict[str, Any]:
         return {**super().as_dict(), "reason": self.reason}
 
 

@@ -15,6 +15,7 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 
 from hivekeep.domain.fields import FieldSpec, FieldType
+from hivekeep.domain.saying import say
 
 MOST_TASKS = 12
 _ID = re.compile(r"[a-z][a-z0-9_-]{0,29}$")
@@ -162,30 +163,52 @@ class TaskGraph:
 def problems(graph: TaskGraph, tools: Collection[str], documents: int) -> Iterator[str]:
     """Everything that keeps ``graph`` from being executed, one line each."""
     if not graph.tasks:
-        yield "There is no task."
+        yield say("plan.no_task", "There is no task.")
     if len(graph.tasks) > MOST_TASKS:
-        yield f"There are {len(graph.tasks)} tasks, at most {MOST_TASKS} may be."
+        yield say(
+            "plan.many_tasks", "There are {count} tasks, at most {most} may be.",
+            count=len(graph.tasks), most=MOST_TASKS,
+        )  # fmt: skip
     seen: set[str] = set()
     names = [task.id for task in graph.tasks]
     for task in graph.tasks:
         if not _ID.match(task.id):
-            yield f"'{task.id}' is no id: lower-case letters, digits, '-' and '_'."
+            yield say(
+                "plan.bad_id", "'{task}' is no id: lower-case letters, digits, '-' and '_'.",
+                task=task.id,
+            )  # fmt: skip
         if task.id in seen:
-            yield f"The id '{task.id}' is taken twice."
+            yield say("plan.twice", "The id '{task}' is taken twice.", task=task.id)
         if not task.goal.strip():
-            yield f"Task '{task.id}' has no goal."
+            yield say("plan.no_goal", "Task '{task}' has no goal.", task=task.id)
         if task.each_document and not task.outputs:
-            yield f"Task '{task.id}' works on each document and has no outputs."
+            yield say(
+                "plan.no_outputs", "Task '{task}' works on each document and has no outputs.",
+                task=task.id,
+            )  # fmt: skip
         if task.each_document and not documents:
-            yield f"Task '{task.id}' works on each document, and there are none."
+            yield say(
+                "plan.no_documents", "Task '{task}' works on each document, and there are none.",
+                task=task.id,
+            )  # fmt: skip
         for tool in task.tools:
             if tool not in tools:
-                yield f"Task '{task.id}' wants the tool '{tool}', which does not exist."
+                yield say(
+                    "plan.no_tool", "Task '{task}' wants the tool '{tool}', which does not exist.",
+                    task=task.id, tool=tool,
+                )  # fmt: skip
         for before in task.after:
             if before not in names:
-                yield f"Task '{task.id}' comes after '{before}', which does not exist."
+                yield say(
+                    "plan.after_nothing",
+                    "Task '{task}' comes after '{before}', which does not exist.",
+                    task=task.id, before=before,
+                )  # fmt: skip
             elif before not in seen:
-                yield f"Task '{task.id}' stands before '{before}', which it comes after."
+                yield say(
+                    "plan.order", "Task '{task}' stands before '{before}', which it comes after.",
+                    task=task.id, before=before,
+                )  # fmt: skip
         if task.work is not Work.AGENT:
             yield from _problems_of_code(graph, task)
         of_table = task.where or task.sort or task.most or task.figures

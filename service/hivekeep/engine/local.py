@@ -21,6 +21,7 @@ from anyio.abc import TaskGroup
 from hivekeep.domain.errors import EngineError
 from hivekeep.domain.inference import EngineEvent, FinishEvent, GenerateRequest
 from hivekeep.domain.runs import Usage
+from hivekeep.domain.saying import say
 from hivekeep.engine.memory import ModelFacts, Shape, fit, names_that_fit, predict
 from hivekeep.engine.protocol import EngineState, EngineStatus
 from hivekeep.engine.settings import EngineSettings, Tuning, default_tuning
@@ -204,8 +205,17 @@ class LocalEngine:
         if fitting:
             next_step = f"Close other programs, or use a model that fits: {', '.join(fitting)}."
         return EngineError(
-            f"There is not enough memory for the model '{model}'.",
-            why=f"It needs at least {needed / 1e9:.1f} GB; {free / 1e9:.1f} GB are free.",
+            say(
+                "error.memory_now",
+                "There is not enough memory for the model '{model}'.",
+                model=model,
+            ),
+            why=say(
+                "why.memory_now",
+                "It needs at least {needed} GB; {free} GB are free.",
+                needed=f"{needed / 1e9:.1f}",
+                free=f"{free / 1e9:.1f}",
+            ),
             next_step=next_step,
         )
 

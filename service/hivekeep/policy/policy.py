@@ -22,6 +22,7 @@ from hivekeep.domain.actions import (
     risk_of,
 )
 from hivekeep.domain.errors import PolicyDeniedError, PolicyInvalidError
+from hivekeep.domain.saying import say
 from hivekeep.policy.deciding import DECIDERS
 from hivekeep.policy.layers import Layer, Level
 from hivekeep.policy.loading import PolicySources, read_all
@@ -98,19 +99,33 @@ class Policy:
         """What a document says decides nothing alone."""
         granted = self._book.rules("labels.untrusted_actions")
         effect = Effect(self._book.setting("labels.untrusted_otherwise").value)
-        verb = "may not lead" if effect is Effect.DENY else "leads only after a person has agreed"
-        reason = f"What a document says {verb} to '{action.kind.value}'."
+        name = action.kind.value
+        if effect is Effect.DENY:
+            reason = say(
+                "rule.by_document", "What a document says may not lead to '{kind}'.", kind=name
+            )
+        else:
+            reason = say(
+                "rule.by_document_asked",
+                "What a document says leads only after a person has agreed to '{kind}'.",
+                kind=name,
+            )
         return Decision(effect, granted.key, granted.source, reason)
 
     def _by_risk(self, action: Action, risk: Risk, decision: Decision) -> Decision:
         """What is allowed may still need a person's yes."""
         always = self._book.rules("approvals.required_for").find(action.kind.value)
         if always is not None:
-            reason = f"'{action.kind.value}' needs a person's agreement."
+            reason = say(
+                "rule.always_asked", "'{kind}' needs a person's agreement.", kind=action.kind.value
+            )
             return Decision(Effect.ASK, always.rule, always.source, reason)
         if risk.rank >= self._asked_from:
             setting = self._book.setting("approvals.required_from")
-            reason = f"Its risk is {risk.value}, which needs a person's agreement."
+            reason = say(
+                "rule.risk", "Its risk is {risk}, which needs a person's agreement.",
+                risk=risk.value,
+            )  # fmt: skip
             return Decision(Effect.ASK, setting.key, setting.source, reason)
         return decision
 

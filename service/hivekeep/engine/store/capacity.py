@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from hivekeep.domain.errors import ModelStoreError
+from hivekeep.domain.saying import say
 from hivekeep.engine.store.catalog import ModelEntry, PackageIndexSource, Source
 from hivekeep.engine.store.partial import Partial
 from hivekeep.engine.store.status import Teller
@@ -57,9 +58,18 @@ def refuse_too_small(
     """
     if memory.total < entry.memory:
         raise ModelStoreError(
-            f"This machine has too little memory for {entry.name}.",
-            why=f"It needs {_size(entry.memory)}, the machine has {_size(memory.total)}.",
-            next_step="Choose a smaller model: hivekeep models list",
+            say(
+                "error.memory",
+                "This machine has too little memory for {model}.",
+                model=entry.name,
+            ),
+            why=say(
+                "why.memory",
+                "It needs {needed}, the machine has {here}.",
+                needed=_size(entry.memory),
+                here=_size(memory.total),
+            ),
+            next_step=say("next.smaller_model", "Choose a smaller model: hivekeep models list"),
         )
     needed = (
         entry.size
@@ -69,7 +79,9 @@ def refuse_too_small(
     )
     if free < needed:
         raise ModelStoreError(
-            f"There is too little room on the disk for {entry.name}.",
+            say(
+                "error.disk", "There is too little room on the disk for {model}.", model=entry.name
+            ),
             why=f"{_size(needed)} are needed in {partial.folder.parent}, {_size(free)} are free.",
             next_step="Make room, or set HIVEKEEP_MODELS_DIR to a folder on another disk.",
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from hivekeep.domain.actions import Decision, Effect
+from hivekeep.domain.saying import say
 from hivekeep.policy.merging import DEFAULT_SOURCE, Item, Setting
 from hivekeep.policy.rules import RuleList
 
@@ -48,20 +49,22 @@ def chosen(choice: Setting, subject: str) -> Decision:
     """What a choice of deny, ask and allow says about ``subject``."""
     match choice.value:
         case "allow":
-            return yes(choice, f"{subject}: allowed.")
+            return yes(choice, say("rule.allowed", "{subject}: allowed.", subject=subject))
         case "ask":
-            return Decision(
-                Effect.ASK, choice.key, choice.source, f"{subject}: only after a person has agreed."
+            reason = say(
+                "rule.asked", "{subject}: only after a person has agreed.", subject=subject
             )
+            return Decision(Effect.ASK, choice.key, choice.source, reason)
         case _:
-            return no(choice, f"{subject}: not allowed.")
+            return no(choice, say("rule.not_allowed", "{subject}: not allowed.", subject=subject))
 
 
 def listed(rules: RuleList, name: str, subject: str) -> Decision:
     """Whether a list of what is allowed names ``name``."""
+    may = say("rule.may_be_used", "{subject} may be used.", subject=subject)
     if rules.anything:
-        return yes(rules, f"{subject} may be used.")
+        return yes(rules, may)
     found = rules.find(name)
     if found is None:
-        return no(rules, f"{subject} may not be used.")
-    return yes_by(found, f"{subject} may be used.")
+        return no(rules, say("rule.may_not_be_used", "{subject} may not be used.", subject=subject))
+    return yes_by(found, may)

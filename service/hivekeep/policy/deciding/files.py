@@ -7,6 +7,7 @@ in no folder, so nothing may be done with it.
 from __future__ import annotations
 
 from hivekeep.domain.actions import Action, Decision, Effect
+from hivekeep.domain.saying import Said, say
 from hivekeep.policy.deciding.answers import malformed, no, no_by, yes, yes_by
 from hivekeep.policy.paths import components
 from hivekeep.policy.rules import Rulebook, RuleList
@@ -24,13 +25,21 @@ def read(book: Rulebook, action: Action) -> Decision:
     suffix = suffix_of(action.path)
     denied = book.rules("files.denied_types").find(suffix)
     if denied is not None:
-        return no_by(denied, f"Files of type '{suffix}' may not be read.")
+        return no_by(
+            denied, say("rule.type", "Files of type '{suffix}' may not be read.", suffix=suffix)
+        )
     types = book.rules("files.allowed_types")
     if not types.anything and types.find(suffix) is None:
-        return no(types, f"Files of type '{suffix}' may not be read.")
+        return no(
+            types, say("rule.type", "Files of type '{suffix}' may not be read.", suffix=suffix)
+        )
     limit = book.setting("files.max_size")
     if limit.value is not None and action.size > limit.value:
-        return no(limit, f"The file has {action.size} bytes, at most {limit.value} are allowed.")
+        reason = say(
+            "rule.size", "The file has {size} bytes, at most {most} are allowed.",
+            size=action.size, most=limit.value,
+        )  # fmt: skip
+        return no(limit, reason)
     return place
 
 
@@ -43,7 +52,7 @@ def copy(book: Rulebook, action: Action) -> Decision:
     """Whether a recipe may copy an input."""
     grant = book.setting("file_actions.allow_copy")
     if not grant.value:
-        return no(grant, "Recipes may not copy files.")
+        return no(grant, say("rule.no_copy", "Recipes may not copy files."))
     source = read(book, action)
     if source.effect is Effect.DENY:
         return source
@@ -54,7 +63,7 @@ def move(book: Rulebook, action: Action) -> Decision:
     """Whether a recipe may move an input."""
     grant = book.setting("file_actions.allow_move")
     if not grant.value:
-        return no(grant, "Recipes may not move files.")
+        return no(grant, say("rule.no_move", "Recipes may not move files."))
     source = _changed(book, action)
     if source.effect is Effect.DENY:
         return source
@@ -65,16 +74,20 @@ def delete(book: Rulebook, action: Action) -> Decision:
     """Whether a file may be deleted."""
     grant = book.setting("file_actions.allow_delete")
     if not grant.value:
-        return no(grant, "Files may not be deleted.")
+        return no(grant, say("rule.no_delete", "Files may not be deleted."))
     source = _changed(book, action)
-    return source if source.effect is Effect.DENY else yes(grant, "Files may be deleted.")
+    return (
+        source
+        if source.effect is Effect.DENY
+        else yes(grant, say("rule.delete", "Files may be deleted."))
+    )
 
 
 def watch(book: Rulebook, action: Action) -> Decision:
     """Whether a folder may be watched."""
     grant = book.setting("watch.allowed")
     if not grant.value:
-        return no(grant, "Folders may not be watched.")
+        return no(grant, say("rule.no_watch", "Folders may not be watched."))
     parts = components(action.path)
     if parts is None:
         return _unresolved("files", action.path)
@@ -110,7 +123,7 @@ def _changed(book: Rulebook, action: Action) -> Decision:
         return source
     fixed = book.rules("files.read_only_folders").holding(components(action.path) or [])
     if fixed is not None:
-        return no_by(fixed, f"'{action.path}' is in a read-only folder.")
+        return no_by(fixed, _fixed(action.path))
     return source
 
 
@@ -118,14 +131,16 @@ def _place(book: Rulebook, parts: list[str], path: str) -> Decision:
     """Whether a path lies where reading is allowed."""
     denied = book.rules("files.denied_folders").holding(parts)
     if denied is not None:
-        return no_by(denied, f"'{path}' is in a denied folder.")
+        return no_by(
+            denied, say("rule.denied_folder", "'{path}' is in a denied folder.", path=path)
+        )
     folders = book.rules("files.allowed_folders")
     if folders.anything:
-        return yes(folders, "All may be read.")
+        return yes(folders, say("rule.read_all", "All may be read."))
     allowed = folders.holding(parts)
     if allowed is None:
-        return no(folders, f"'{path}' is in no allowed folder.")
-    return yes_by(allowed, "It is in an allowed folder.")
+        return no(folders, say("rule.no_folder", "'{path}' is in no allowed folder.", path=path))
+    return yes_by(allowed, say("rule.allowed_folder", "It is in an allowed folder."))
 
 
 def _target(book: Rulebook, path: str, folders: RuleList) -> Decision:
@@ -135,17 +150,25 @@ def _target(book: Rulebook, path: str, folders: RuleList) -> Decision:
         return _unresolved(folders.key, path)
     denied = book.rules("files.denied_folders").holding(parts)
     if denied is not None:
-        return no_by(denied, f"'{path}' is in a denied folder.")
+        return no_by(
+            denied, say("rule.denied_folder", "'{path}' is in a denied folder.", path=path)
+        )
     fixed = book.rules("files.read_only_folders").holding(parts)
     if fixed is not None:
-        return no_by(fixed, f"'{path}' is in a read-only folder.")
+        return no_by(fixed, _fixed(path))
     if folders.anything:
-        return yes(folders, "All may be written to.")
+        return yes(folders, say("rule.write_all", "All may be written to."))
     found = folders.holding(parts)
     if found is None:
-        return no(folders, f"Nothing may be written to '{path}'.")
-    return yes_by(found, "It may be written to.")
+        return no(folders, say("rule.no_write", "Nothing may be written to '{path}'.", path=path))
+    return yes_by(found, say("rule.write", "It may be written to."))
+
+
+def _fixed(path: str) -> Said:
+    return say("rule.read_only", "'{path}' is in a read-only folder.", path=path)
 
 
 def _unresolved(key: str, path: str) -> Decision:
-    return malformed(f"{key}.path", f"'{path}' is not a resolved path.")
+    return malformed(
+        f"{key}.path", say("rule.unresolved", "'{path}' is not a resolved path.", path=path)
+    )
