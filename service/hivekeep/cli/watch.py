@@ -7,8 +7,23 @@ from typing import Annotated
 
 import typer
 
-from hivekeep.cli.client import connect
-from hivekeep.cli.output import JsonFlag, console, print_json, safe, table
+from hivekeep.cli.client import DaemonClient, connect
+from hivekeep.cli.output import JsonFlag, console, print_json, safe, size, table
+
+WatchArgument = Annotated[
+    str, typer.Argument(help="The id that 'watch list' shows, or the folder.")
+]
+_FATES = {
+    "new": "processed",
+    "changing": "processed once nobody writes it",
+    "under_way": "left: under way",
+    "done": "left: done",
+    "failed": "left: failed before",
+    "ignored": "left",
+    "unreadable": "left: unreadable",
+    "unwanted": "left: unwanted name",
+    "denied": "left: policy",
+}
 
 app = typer.Typer(no_args_is_help=True, help="Folders whose new files are processed by a recipe.")
 
@@ -84,16 +99,59 @@ def list_watches(context: typer.Context, as_json: JsonFlag = False) -> None:
     console.print(picture if watches else "No folder is watched. 'hivekeep watch add' adds one.")
 
 
+@app.command("pause")
+def pause(context: typer.Context, watch: WatchArgument, as_json: JsonFlag = False) -> None:
+    """Pick up nothing from a folder until 'resume'; runs that have begun go on.
+
+    The pause survives restarts. What arrives meanwhile is found when it ends.
+    """
+    client = connect(context.obj)
+    result = client.post(f"/v1/watches/{_id(client, watch)}/pause")
+    print_json(result) if as_json else console.print(f"{safe(result['folder'])} is paused.")
+
+
+@app.command("resume")
+def resume(context: typer.Context, watch: WatchArgument, as_json: JsonFlag = False) -> None:
+    """Go on with a paused folder; what arrived during the pause is processed."""
+    client = connect(context.obj)
+    result = client.post(f"/v1/watches/{_id(client, watch)}/resume")
+    print_json(result) if as_json else console.print(f"{safe(result['folder'])} goes on.")
+
+
+@app.command("test")
+def look_ahead(context: typer.Context, watch: WatchArgument, as_json: JsonFlag = False) -> None:
+    """What would be picked up from a folder now, and why the rest would not; starts nothing."""
+    client = connect(context.obj)
+    found = client.get(f"/v1/watches/{_id(client, watch)}/outlook")
+    if as_json:
+        print_json(found)
+        return
+    picture = table("file", "size", "would be", "why")
+    for file in found["files"]:
+        picture.add_row(
+            safe(file["path"]), size(file["size"]), _FATES[file["fate"]], safe(file["reason"])
+        )
+    console.print(picture if found["files"] else "The folder holds no files.")
+    if found["left_out"]:
+        console.print(f"{found['left_out']} more files were not looked at.")
+    if found["paused"]:
+        console.print("The folder is paused, so nothing is picked up until 'watch resume'.")
+
+
 @app.command("remove")
 def remove(
     context: typer.Context,
-    watch: Annotated[str, typer.Argument(help="The id that 'watch list' shows, or the folder.")],
+    watch: WatchArgument,
     as_json: JsonFlag = False,
 ) -> None:
     """Stop watching a folder; its files and results stay."""
     client = connect(context.obj)
+    result = client.delete(f"/v1/watches/{_id(client, watch)}")
+    print_json(result) if as_json else console.print(f"{safe(result['folder'])} is not watched.")
+
+
+def _id(client: DaemonClient, watch: str) -> str:
+    """The id of a watched folder that is named by its path or by its id."""
     path = str(Path(watch).expanduser().absolute())
     known = client.get("/v1/watches")["watches"]
-    chosen = next((w["id"] for w in known if path == w["folder"]), watch)
-    result = client.delete(f"/v1/watches/{chosen}")
-    print_json(result) if as_json else console.print(f"{safe(result['folder'])} is not watched.")
+    return next((str(one["id"]) for one in known if path == one["folder"]), watch)

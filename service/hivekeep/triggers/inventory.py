@@ -84,6 +84,11 @@ class Inventory:
             ]
         return new, given_up
 
+    def foresee(self, config: WatchConfig, file: Readable) -> tuple[FileState, str]:
+        """What ``admit`` would make of a file, and why; records nothing."""
+        with self._database.reading() as database:
+            return self._foresee(database, config, file)
+
     def ignore(self, config: WatchConfig, found: Iterable[Readable], reason: str) -> None:
         """Record files that are deliberately left alone."""
         with self._database.writing() as database:
@@ -213,27 +218,51 @@ class Inventory:
             "DELETE FROM files WHERE sha256 = ? AND state = ?", (sha256, FileState.IGNORED)
         )
 
-    def _admit(self, database: sqlite3.Connection, config: WatchConfig, file: Readable) -> bool:
-        path = os.fsencode(file.path)
+    def _settled(
+        self, database: sqlite3.Connection, config: WatchConfig, file: Readable
+    ) -> FileRecord | None:
+        """What is recorded of a file with this very content, if that is all there is to do."""
         row = database.execute(
             f"SELECT {_COLUMNS} FROM files WHERE watch = ? AND path = ?",  # noqa: S608
-            (config.id, path),
+            (config.id, os.fsencode(file.path)),
         ).fetchone()
-        if row and _is_settled_already(_record(row), config, file):
+        record = _record(row) if row else None
+        return record if record and _is_settled_already(record, config, file) else None
+
+    def _copy_of(
+        self, database: sqlite3.Connection, config: WatchConfig, file: Readable
+    ) -> str | None:
+        """The file, maybe of this name, whose equal content is in work or done."""
+        first = database.execute(
+            "SELECT path, state FROM work WHERE sha256 = ? AND recipe_hash = ?",
+            (file.sha256, config.recipe_hash),
+        ).fetchone()
+        return os.fsdecode(first[0]) if first and first[1] in _IN_HAND else None
+
+    def _foresee(
+        self, database: sqlite3.Connection, config: WatchConfig, file: Readable
+    ) -> tuple[FileState, str]:
+        if record := self._settled(database, config, file):
+            return record.state, record.reason
+        first = self._copy_of(database, config, file)
+        if first is not None:
+            return FileState.IGNORED, _duplicate(file.path, first)
+        return FileState.SEEN, ""
+
+    def _admit(self, database: sqlite3.Connection, config: WatchConfig, file: Readable) -> bool:
+        path = os.fsencode(file.path)
+        if self._settled(database, config, file):
             database.execute(
                 "UPDATE files SET size = ?, mtime_ns = ?, ctime_ns = ? "
                 "WHERE watch = ? AND path = ?",
                 (*_numbers(file.fingerprint), config.id, path),
             )
             return False
-        first = database.execute(
-            "SELECT path, state FROM work WHERE sha256 = ? AND recipe_hash = ?",
-            (file.sha256, config.recipe_hash),
-        ).fetchone()
-        if first and first[1] in _IN_HAND:
+        first = self._copy_of(database, config, file)
+        if first is not None:
             self._put(
                 database, config, file.path, file.fingerprint, file.sha256,
-                FileState.IGNORED, _duplicate(file.path, os.fsdecode(first[0])),
+                FileState.IGNORED, _duplicate(file.path, first),
             )  # fmt: skip
             return False
         self._put(database, config, file.path, file.fingerprint, file.sha256, FileState.SEEN, "")

@@ -21,7 +21,8 @@ class WatchConfig:
     hold a slash; no ``include`` means every file.  A file is settled when it has not changed for
     ``settle_seconds``, or for ``closed_seconds`` if the system told that it was closed and that
     nobody writes to it.  Work on it starts then; its result waits until nothing more has settled
-    for ``batch_seconds``, so that files that came together are in one.
+    for ``batch_seconds``, so that files that came together are in one.  From a ``paused`` folder
+    nothing is picked up.
     """
 
     id: str
@@ -35,6 +36,7 @@ class WatchConfig:
     settle_seconds: float = 1.0
     batch_seconds: float = 3.0
     closed_seconds: float = 0.1
+    paused: bool = False
 
 
 class FileState(StrEnum):

@@ -69,7 +69,8 @@ class WatchService:
             async with anyio.create_task_group() as tasks:
                 self._tasks = tasks
                 for config in self._configs.values():
-                    self._start(config, tasks)
+                    if not config.paused:
+                        self._start(config, tasks)
                 await anyio.sleep_forever()
         finally:
             self._tasks = None
@@ -78,11 +79,11 @@ class WatchService:
     async def add(self, config: WatchConfig) -> None:
         """Watch one more folder; returns once it is watched, if ``run`` runs already.
 
-        A folder with the same id is replaced.
+        A folder with the same id is replaced.  A paused one keeps what waits in it, and rests.
         """
         await self._stop(config.id)
         self._configs[config.id] = config
-        if self._tasks is not None:
+        if self._tasks is not None and not config.paused:
             await self._start(config, self._tasks).folder.ready.wait()
 
     async def remove(self, watch: str) -> None:
@@ -92,11 +93,17 @@ class WatchService:
             await run_sync(self._inventory.forget, watch)
 
     def status(self) -> dict[str, str]:
-        """What to say of each watched folder, by id: ``watching``, ``polling``, or the trouble."""
-        return {
-            watch: self._running[watch].folder.state if watch in self._running else "stopped"
-            for watch in self._configs
-        }
+        """What to say of each watched folder, by id.
+
+        That is ``watching``, ``polling``, ``paused``, or the trouble.
+        """
+        return {watch: self._state(config) for watch, config in self._configs.items()}
+
+    def _state(self, config: WatchConfig) -> str:
+        if config.paused:
+            return "paused"
+        running = self._running.get(config.id)
+        return running.folder.state if running else "stopped"
 
     def _start(self, config: WatchConfig, tasks: TaskGroup) -> _Running:
         folder = WatchedFolder(config, self._inventory, self._ports)
