@@ -6,13 +6,19 @@ numpy, not the best the machine can do.
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+
+from hivekeep.domain.errors import EngineError
 
 _BYTES = 1 << 27
 _SIDE = 1024
 _SECONDS = 0.7
+_LONGEST_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +64,27 @@ def measure_limits(threads: int) -> Limits:
         products += 1
     flops = products * 2.0 * _SIDE**3 / (time.perf_counter() - begun)
     return Limits(bandwidth, flops)
+
+
+def limits_measured_apart(threads: int) -> Limits:
+    """Measure in a process of its own, so that the caller's never holds the memory it takes.
+
+    :raises EngineError: if that is not possible.
+    """
+    command = [sys.executable, "-m", "hivekeep.engine.hardware", str(threads)]
+    try:
+        done = subprocess.run(  # noqa: S603 - our own interpreter and module
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            timeout=_LONGEST_SECONDS, check=True,
+        )  # fmt: skip
+        return Limits(**json.loads(done.stdout))
+    except (OSError, subprocess.SubprocessError, ValueError, TypeError) as error:
+        raise EngineError(
+            "The machine itself could not be measured.",
+            why="The process that measures it ended or took too long.",
+            next_step="Close other programs and try again.",
+        ) from error
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(asdict(measure_limits(int(sys.argv[1])))))

@@ -23,11 +23,15 @@ class ModelState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
-    """One line of ``ModelStore.list``; ``path`` is where the file is or would be."""
+    """One line of ``ModelStore.list``; ``path`` is where the file is or would be.
+
+    ``done`` counts the bytes that are here, of ``entry.size``.
+    """
 
     entry: ModelEntry
     state: ModelState
     path: Path
+    done: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hivekeep.domain.errors import ModelStoreError, NotFoundError
+from hivekeep.domain.saying import say
 from hivekeep.engine.store.capacity import (
     Memory,
     disk_errors,
@@ -70,9 +71,15 @@ class ModelStore:
     def list(self) -> list[ModelStatus]:
         """Every known model with its state."""
         return [
-            ModelStatus(entry, self._state(entry), self._path(entry))
+            ModelStatus(
+                entry, state := self._state(entry), self._path(entry), self._done(entry, state)
+            )
             for entry in self._catalog.values()
         ]
+
+    def memory(self) -> Memory:
+        """The machine's memory, which a model has to fit into."""
+        return self._memory()
 
     def entry(self, name: str) -> ModelEntry:
         """What the catalog says of ``name``.
@@ -82,7 +89,7 @@ class ModelStore:
         entry = self._catalog.get(name)
         if entry is None:
             raise NotFoundError(
-                f"There is no model '{name}'.",
+                say("error.no_model", "There is no model '{model}'.", model=name),
                 why=f"Known are: {', '.join(self._catalog)}.",
                 next_step="See 'hivekeep models list'.",
             )
@@ -107,7 +114,7 @@ class ModelStore:
             return path
         if not path.is_file():
             raise ModelStoreError(
-                f"The model {name} is not on this machine.",
+                say("error.model_absent", "The model {model} is not on this machine.", model=name),
                 next_step=f"hivekeep models pull {name}",
             )
         if not self._genuine(entry, path, lambda _: None):
@@ -147,7 +154,7 @@ class ModelStore:
                 if self._genuine(entry, path, lambda done: tell(done, f"{name}: verifying")):
                     return path
                 path.unlink()
-            partial = Partial(self.folder / f"{name}.partial", entry.size)
+            partial = self._partial(entry)
             partial.create()
             refuse_too_small(
                 entry,
@@ -183,7 +190,7 @@ class ModelStore:
         path = self._path(entry)
         if not path.is_file():
             raise ModelStoreError(
-                f"The model {name} is not on this machine.",
+                say("error.model_absent", "The model {model} is not on this machine.", model=name),
                 next_step=f"hivekeep models pull {name}",
             )
         with disk_errors(self.folder):
@@ -203,7 +210,7 @@ class ModelStore:
         entry = self.entry(name)
         path = self._path(entry)
         with disk_errors(self.folder), exclusive(self._lock(entry), name):
-            partial = Partial(self.folder / f"{name}.partial", entry.size)
+            partial = self._partial(entry)
             freed = partial.used + (path.stat().st_size if path.is_file() else 0)
             partial.clear()
             remove_stamp(path)
@@ -220,9 +227,19 @@ class ModelStore:
         path = self._path(entry)
         if is_stamped(path, entry.sha256):
             return ModelState.INSTALLED
-        if path.exists() or (self.folder / f"{entry.name}.partial").exists():
+        if path.exists() or self._partial(entry).folder.exists():
             return ModelState.PARTIAL
         return ModelState.ABSENT
+
+    def _done(self, entry: ModelEntry, state: ModelState) -> int:
+        if state is not ModelState.PARTIAL:
+            return entry.size if state is ModelState.INSTALLED else 0
+        here = self._path(entry)
+        used = here.stat().st_size if here.exists() else self._partial(entry).used
+        return min(used, entry.size)
+
+    def _partial(self, entry: ModelEntry) -> Partial:
+        return Partial(self.folder / f"{entry.name}.partial", entry.size)
 
     def _genuine(self, entry: ModelEntry, path: Path, progress: Callable[[int], None]) -> bool:
         """Whether the file is what the catalog names; if so it is stamped."""
