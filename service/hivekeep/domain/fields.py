@@ -116,6 +116,18 @@ class SecondLook:
 
 
 @dataclass(frozen=True, slots=True)
+class Example:
+    """A piece of a document and what stands in it, shown to the model before each document.
+
+    ``document`` is text from outside: data, whoever chose it.  ``values`` are pairs of a field's
+    name and its value as printed, ``None`` where the piece does not state it.
+    """
+
+    document: str
+    values: tuple[tuple[str, str | int | bool | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Everything a run needs to know of its recipe, fixed when the run starts.
 
@@ -125,6 +137,7 @@ class Plan:
     ``overview`` asks for a summary over all documents, each sentence with its sources.
     With ``labels_first`` a field whose value the document's own labels state beyond doubt is not
     asked.  A ``draft_model`` answers first; ``model`` is then asked for what does not check out.
+    ``examples`` stand before every document, in the part of prompts that all documents share.
     """
 
     recipe: str
@@ -149,3 +162,4 @@ class Plan:
     vote: Vote | None = None
     second_look: SecondLook | None = None
     overview: bool = False
+    examples: tuple[Example, ...] = ()

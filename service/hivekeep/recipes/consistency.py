@@ -42,10 +42,24 @@ def problems(recipe: RecipeModel) -> Iterator[Problem]:
         name = "vote" if recipe.vote else "second_look"
         yield (name,), f"'{name}' belongs to the kind 'extract'"
     known = {field.name for field in recipe.fields}
+    yield from _examples(recipe)
     for index, test in enumerate(recipe.test):
         for name in test.expect:
             if name not in known:
                 yield ("test", index, "expect", name), _unknown(name, known)
+
+
+def _examples(recipe: RecipeModel) -> Iterator[Problem]:
+    fields = {field.name: field for field in recipe.fields}
+    for index, example in enumerate(recipe.examples):
+        for name, value in example.values.items():
+            path: Path = ("examples", index, "values", name)
+            if name not in fields:
+                yield path, _unknown(name, fields)
+            elif fields[name].type is FieldType.ROWS:
+                yield path, f"'{name}' is a table, of which no example can be given"
+            elif fields[name].choices and value not in (*fields[name].choices, None):
+                yield path, f"'{value}' is not one of the choices of '{name}'"
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:

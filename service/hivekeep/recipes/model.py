@@ -160,6 +160,17 @@ class TestModel(_Strict):
     )
 
 
+class ExampleModel(_Strict):
+    """A piece of a document and the values in it, shown to the model before each document."""
+
+    document: str = Field(
+        min_length=1, max_length=1500, description="Text as it is printed; sent as data."
+    )
+    values: dict[str, str | int | bool | None] = Field(
+        min_length=1, max_length=20, description="Fields with their values as printed, or null."
+    )
+
+
 class RecipeModel(_Strict):
     """A Hivekeep recipe: what to find in each document."""
 
@@ -212,6 +223,11 @@ class RecipeModel(_Strict):
     overview: bool = Field(
         default=False,
         description="Whether the prose of all documents is summed up, each sentence with sources.",
+    )
+    examples: tuple[ExampleModel, ...] = Field(
+        default=(),
+        max_length=6,
+        description="Pieces of documents with the values in them, shown to the model first.",
     )
     test: tuple[TestModel, ...] = Field(
         default=(), max_length=100, description="Documents to test the recipe with."

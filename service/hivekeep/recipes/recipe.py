@@ -23,6 +23,7 @@ from pydantic_core import ErrorDetails
 from hivekeep.domain.budgets import Budget, RunLimits
 from hivekeep.domain.errors import NotFoundError, RecipeError
 from hivekeep.domain.fields import (
+    Example,
     FieldSpec,
     FieldType,
     FileAction,
@@ -32,11 +33,13 @@ from hivekeep.domain.fields import (
     SumCheck,
     Vote,
 )
+from hivekeep.domain.saying import say
 from hivekeep.recipes.consistency import problems, suggestion
 from hivekeep.recipes.model import (
     BudgetModel,
     ChecksModel,
     ColumnModel,
+    ExampleModel,
     FieldModel,
     FileActionModel,
     LimitsModel,
@@ -70,6 +73,7 @@ _MODELS: dict[tuple[str, ...], type[BaseModel]] = {
     ("limits", "agent"): BudgetModel,
     ("vote",): VoteModel,
     ("second_look",): SecondLookModel,
+    ("examples",): ExampleModel,
     ("test",): TestModel,
 }
 
@@ -148,6 +152,7 @@ class Recipe:
             second_look=SecondLook(**model.second_look.model_dump()) if model.second_look else None,
             overview=model.overview,
             adapter=self._adapter(),
+            examples=tuple(Example(e.document, tuple(e.values.items())) for e in model.examples),
         )
         return plan if model.model is None else replace(plan, model=model.model)
 
@@ -199,7 +204,7 @@ def find_recipe(name_or_path: str, user_dir: Path) -> Recipe:
     known = {path.stem for path in (*_BUILT_IN.glob("*.yaml"), *user_dir.glob("*.y*ml"))}
     near = get_close_matches(name_or_path, sorted(known), n=1)
     raise NotFoundError(
-        f"There is no recipe '{name_or_path}'.",
+        say("error.no_recipe", "There is no recipe '{recipe}'.", recipe=name_or_path),
         why=f"Did you mean '{near[0]}'?" if near else f"There are: {', '.join(sorted(known))}.",
         next_step="See 'hivekeep recipes list', or give the path of a recipe file.",
     )
@@ -294,7 +299,7 @@ def _wrong(path: Path, found: list[tuple[Mark, str]]) -> RecipeError:
     if len(found) > len(lines):
         lines.append(f"and {len(found) - len(lines)} more")
     return RecipeError(
-        f"The recipe '{path}' is wrong.",
+        say("error.recipe", "The recipe '{path}' is wrong.", path=path),
         why=f"{path.name}, {'; '.join(lines)}.",
         next_step="Correct it; docs/recipes.md lists all keys.",
     )

@@ -1,24 +1,25 @@
 """The prompts a sub-agent sends: first question, second question, and summaries.
 
 Responsible for wording and layout; which blocks are sent is ``relevance``'s decision and the shape
-of answers ``schema``'s.  Invariant: a recipe's system message is the same for all its documents,
-so that its key-value cache is computed once, and document text only ever stands between the
-delimiters that the system message declares to be data.
+of answers ``schema``'s.  Invariant: what a recipe's prompts begin with, its instructions and its
+examples, is the same for all its documents, so that its key-value cache is computed once, and
+document text only ever stands between the delimiters that the system message declares to be data.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
 from hivekeep.domain.documents import Block, Document
-from hivekeep.domain.fields import FieldSpec, FieldType, Plan
+from hivekeep.domain.fields import Example, FieldSpec, FieldType, Plan
 from hivekeep.domain.inference import Message, Role
 from hivekeep.domain.values import CheckedValue, DocumentResult, FieldValue, ValueStatus
 from hivekeep.swarm.prompting.budget import estimate_tokens
 from hivekeep.swarm.prompting.relevance import blocks_with_neighbours, select_blocks
-from hivekeep.swarm.prompting.rendering import CLOSING, OPENING, render
+from hivekeep.swarm.prompting.rendering import CLOSING, OPENING, clean, render
 from hivekeep.swarm.prompting.schema import choice_schema, object_schema
 from hivekeep.swarm.verification import Context, alternatives, is_doubtful
 
@@ -65,6 +66,24 @@ def system_message(plan: Plan) -> Message:
     return Message(Role.SYSTEM, f"{plan.instructions.strip()} {_DATA_RULE}")
 
 
+def opening(plan: Plan) -> tuple[Message, ...]:
+    """What every question of a recipe begins with: the trusted part, then its examples.
+
+    An example is a turn of its own, which small models follow better than any description.
+    """
+    turns = [turn for example in plan.examples for turn in _example(plan, example)]
+    return system_message(plan), *turns
+
+
+def _example(plan: Plan, example: Example) -> tuple[Message, Message]:
+    # Somebody chose this text, but a stranger wrote it: it is data like any other document.
+    values = {name: clean(v) if isinstance(v, str) else v for name, v in example.values}
+    text = f"{OPENING}\n{clean(example.document)}\n{CLOSING}"
+    question = _question(plan, tuple(values))
+    answer = json.dumps(values, ensure_ascii=False)
+    return Message(Role.USER, f"{text}\n\n{question}"), Message(Role.ASSISTANT, answer)
+
+
 def extraction_messages(
     plan: Plan, document: Document, *, fields: tuple[str, ...]
 ) -> tuple[Message, ...]:
@@ -74,17 +93,19 @@ def extraction_messages(
     only in their last line, so that its tokens are computed once for all of them.
     """
     blocks = first_blocks(plan, document, fields)
-    return system_message(plan), _user(blocks, _question(plan, fields))
+    return *opening(plan), _user(blocks, _question(plan, fields))
 
 
 def first_blocks(plan: Plan, document: Document, fields: tuple[str, ...]) -> tuple[Block, ...]:
     """The blocks that the first question about ``fields`` is sent with."""
-    overhead = estimate_tokens(system_message(plan).content) + _ANSWER_RESERVE
-    overhead += estimate_tokens(_question(plan, fields))
+    first, *examples = (estimate_tokens(turn.content) for turn in opening(plan))
+    overhead = first + _ANSWER_RESERVE + estimate_tokens(_question(plan, fields))
     asked = [spec for spec in plan.fields if spec.name in fields]
     # A table may stand anywhere and be long; other values stand beside labels or on top.
     table = any(spec.type is FieldType.ROWS for spec in asked)
-    budget = plan.context_tokens if table else plan.first_look_tokens
+    # Examples are computed once for all documents: they take room, but no look at a document.
+    budget = plan.context_tokens - sum(examples)
+    budget = budget if table else min(budget, plan.first_look_tokens)
     return select_blocks(document, asked, budget_tokens=max(budget - overhead, _LEAST_ROOM))
 
 
@@ -130,7 +151,7 @@ def reask_messages(
     schema = object_schema(
         {name: choice_schema(spec, options) for name, (spec, options) in doubtful.items()}
     )
-    return (system_message(plan), _user(blocks, _question(plan, tuple(doubtful)))), schema
+    return (*opening(plan), _user(blocks, _question(plan, tuple(doubtful)))), schema
 
 
 def _unread(
@@ -163,7 +184,7 @@ def notes_messages(plan: Plan, blocks: Sequence[Block]) -> tuple[Message, ...]:
 def final_messages(plan: Plan, blocks: Sequence[Block]) -> tuple[Message, ...]:
     """Ask for the plan's fields about a whole document, or about the notes on its parts."""
     question = _question(plan, tuple(spec.name for spec in plan.fields))
-    return system_message(plan), _user(blocks, question)
+    return *opening(plan), _user(blocks, question)
 
 
 def delimited(blocks: Sequence[Block]) -> str:
