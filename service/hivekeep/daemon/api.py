@@ -24,6 +24,7 @@ from hivekeep.daemon.describing import describe
 from hivekeep.daemon.routing import Body, Routes, application, json_response
 from hivekeep.daemon.service import Service
 from hivekeep.daemon.visitors import Visitors
+from hivekeep.daemon.watch_verbs import add_watch_routes
 from hivekeep.domain.errors import ErrorCode, HivekeepError, NotFoundError
 
 _STATUS = {
@@ -55,25 +56,12 @@ class ResumeBody(Body):
     retry_failed: bool = False
 
 
-class WatchBody(Body):
-    """A folder to watch."""
-
-    folder: str
-    recipe: str
-    output: str = ""
-    recursive: bool = False
-    include: list[str] = Field(default_factory=list)
-    exclude: list[str] = Field(default_factory=list)
-    settle_seconds: float | None = Field(default=None, ge=0, le=3600)
-    batch_seconds: float | None = Field(default=None, ge=0, le=600)
-
-
 def create_routes(service: Service) -> Routes:
     """The routes that every profile has; parts that are set up elsewhere add theirs."""
     routes = Routes()
     _add_run_routes(routes, service)
     add_run_verbs(routes, service.runs)
-    _add_watch_routes(routes, service)
+    add_watch_routes(routes, service.watches)
     _add_system_routes(routes, service)
     add_audit_routes(routes, service.audit)
     return routes
@@ -141,20 +129,6 @@ def _add_run_routes(routes: Routes, service: Service) -> None:
     @routes.post("/v1/runs/{run}/resume")
     async def resume_run(run: str, body: ResumeBody) -> dict[str, Any]:
         return await service.resume_run(run, retry_failed=body.retry_failed)
-
-
-def _add_watch_routes(routes: Routes, service: Service) -> None:
-    @routes.get("/v1/watches")
-    async def list_watches() -> dict[str, Any]:
-        return {"watches": service.list_watches()}
-
-    @routes.post("/v1/watches", status=201)
-    async def add_watch(body: WatchBody) -> dict[str, Any]:
-        return await service.add_watch(**body.model_dump())
-
-    @routes.delete("/v1/watches/{watch}")
-    async def remove_watch(watch: str) -> dict[str, Any]:
-        return await service.remove_watch(watch)
 
 
 def _add_system_routes(routes: Routes, service: Service) -> None:

@@ -64,6 +64,14 @@ def add_run_verbs(routes: Routes, runs: RunVerbs) -> None:
     async def accept_plan(run: str, body: PlanBody) -> dict[str, Any]:
         return await runs.accept_plan(run, body.text)
 
+    @routes.post("/v1/runs/{run}/plan/check")
+    async def check_plan(run: str, body: PlanBody) -> dict[str, Any]:
+        return runs.check_plan(run, body.text)
+
+    @routes.get("/v1/tools")
+    async def tools() -> dict[str, Any]:
+        return {"tools": runs.tools()}
+
     @routes.post("/v1/runs/{run}/pause")
     async def pause(run: str) -> dict[str, Any]:
         return await runs.pause(run)

@@ -21,6 +21,7 @@ from hivekeep import samples
 from hivekeep.daemon.asking import account_name
 from hivekeep.daemon.corrections import Correction, Corrections
 from hivekeep.daemon.gate import PolicyGate
+from hivekeep.daemon.measuring import ModelBench
 from hivekeep.daemon.overview import seconds_left
 from hivekeep.daemon.png import png
 from hivekeep.daemon.profile import Profile
@@ -30,7 +31,8 @@ from hivekeep.documents import ReaderPool
 from hivekeep.domain.actions import Action, ActionKind
 from hivekeep.domain.documents import Document
 from hivekeep.domain.errors import NotFoundError, RecipeError, StorageError, UsageError
-from hivekeep.engine.store import DEFAULT_MODEL, ModelStore
+from hivekeep.domain.saying import say
+from hivekeep.engine.store import DEFAULT_MODEL, ModelState, ModelStatus, ModelStore
 from hivekeep.journal import Journal, decode, encode
 from hivekeep.recipes import (
     Recipe,
@@ -40,7 +42,7 @@ from hivekeep.recipes import (
     new_recipe_text,
 )
 from hivekeep.swarm.coordinator import Coordinator
-from hivekeep.swarm.events import AgentRecord
+from hivekeep.swarm.events import AgentRecord, RunRecord
 
 _MOST_TEXT = 200_000
 _SAMPLE = Path(samples.__file__).parent / "invoices" / "rechnung-2026-0417.pdf"
@@ -57,6 +59,7 @@ class Desktop:
     journal: Journal
     corrections: Corrections
     store: ModelStore
+    bench: ModelBench
     start_run: Callable[..., Awaitable[dict[str, Any]]]
 
     # Runs
@@ -79,10 +82,9 @@ class Desktop:
 
     def agent(self, run: str, agent: str) -> dict[str, Any]:
         """One agent: its steps, its values with boxes on the page, its corrections."""
-        record = self.coordinator.record(run)
-        source = self._agent(run, agent)
+        record, source = self.find_agent(run, agent)
         shown = next(a for a in run_detail(record)["agents"] if a["id"] == source.id)
-        document = self._document(source)
+        document = self.document_of(source)
         boxes = {block.index: block for block in document.blocks} if document else {}
         for value in shown["values"]:
             for cell in [c for row in value["rows"] for c in row] if "rows" in value else [value]:
@@ -99,6 +101,7 @@ class Desktop:
                 {"key": s.key, "kind": s.kind.value, "done": s.done, "intents": s.intents}
                 for s in source.steps.values()
             ],
+            "recipe": "" if record.request.goal else record.request.plan.recipe,
             "fields": [encode(field) for field in record.request.plan.fields],
             "corrections": [encode(c) for c in self.corrections.of(record.id) if c.agent == agent],
         }
@@ -108,7 +111,7 @@ class Desktop:
 
         :raises DocumentError: if it cannot be drawn, or the file has changed since.
         """
-        source = self._agent(run, agent).input
+        source = self.find_agent(run, agent)[1].input
         # Not on behalf of the run: a person may look while the run is paused.
         path = await anyio.to_thread.run_sync(resolved, source.path)
         await self.gate.require(Action(ActionKind.READ_FILE, path=path, size=source.size))
@@ -117,21 +120,29 @@ class Desktop:
 
     async def correct(self, run: str, agent: str, **what: Any) -> dict[str, Any]:
         """Keep a person's value beside the one that was found."""
-        record = self.coordinator.record(run)
+        record, source = self.find_agent(run, agent)
         made = Correction(
-            agent=self._agent(run, agent).id, before=None, author=account_name(), at=time.time(),
+            agent=source.id, before=None, author=account_name(), at=time.time(),
             **what,
         )  # fmt: skip
         kept: dict[str, Any] = encode(await self.corrections.make(record, made))
         return kept
 
-    def _agent(self, run: str, agent: str) -> AgentRecord:
-        found = self.coordinator.record(run).agents.get(agent)
-        if found is None:
-            raise NotFoundError(f"The run has no agent '{agent}'.")
-        return found
+    def find_agent(self, run: str, agent: str) -> tuple[RunRecord, AgentRecord]:
+        """A run and one of its agents.
 
-    def _document(self, agent: AgentRecord) -> Document | None:
+        :raises NotFoundError: if there is no such run or agent.
+        """
+        record = self.coordinator.record(run)
+        found = record.agents.get(agent)
+        if found is None:
+            raise NotFoundError(
+                say("error.no_agent", "The run has no agent '{agent}'.", agent=agent)
+            )
+        return record, found
+
+    def document_of(self, agent: AgentRecord) -> Document | None:
+        """What the agent has read; ``None`` if it has not read anything."""
         step = agent.steps.get("read")
         if step is None or not step.done or step.result is None:
             return None
@@ -169,7 +180,9 @@ class Desktop:
         """
         checked = await anyio.to_thread.run_sync(self._try, text)
         if not checked["ok"]:
-            raise RecipeError("The recipe is wrong.", why=checked["problem"])
+            raise RecipeError(
+                say("error.recipe_text", "The recipe is wrong."), why=checked["problem"]
+            )
         name = str(checked["recipe"]["name"])
         await self.gate.require(Action(ActionKind.USE_RECIPE, recipe=name, user_recipe=True))
         await anyio.to_thread.run_sync(_replace, self.profile.recipes / f"{name}.yaml", text)
@@ -195,10 +208,12 @@ class Desktop:
 
     # Models
 
-    async def models(self) -> list[dict[str, Any]]:
-        """Known models and whether they are here."""
-        statuses = await anyio.to_thread.run_sync(self.store.list)
-        return [
+    async def models(self) -> dict[str, Any]:
+        """Known models, whether they are here, how fast they are, and this machine's memory."""
+        return await anyio.to_thread.run_sync(self._models)
+
+    def _models(self) -> dict[str, Any]:
+        models = [
             {
                 "name": status.entry.name,
                 "title": status.entry.title,
@@ -208,10 +223,18 @@ class Desktop:
                 "context": status.entry.context,
                 "sha256": status.entry.sha256,
                 "state": str(status.state),
+                "done": status.done,
                 "default": status.entry.name == DEFAULT_MODEL,
+                "bench": self._speed(status),
             }
-            for status in statuses
+            for status in self.store.list()
         ]
+        return {"models": models, "memory": asdict(self.store.memory())}
+
+    def _speed(self, status: ModelStatus) -> dict[str, Any] | None:
+        if status.state is not ModelState.INSTALLED:
+            return None
+        return self.bench.view(status.entry.name, status.path)
 
 
 _EMPTY = {

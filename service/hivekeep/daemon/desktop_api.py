@@ -70,7 +70,11 @@ def add_desktop_routes(
 
     @routes.get("/v1/models")
     async def list_models() -> dict[str, Any]:
-        return {"models": await desktop.models()}
+        return await desktop.models()
+
+    @routes.post("/v1/models/{name}/bench", status=202)
+    async def measure_model(name: str) -> dict[str, Any]:
+        return await desktop.bench.start(name)
 
 
 def _add_state_routes(routes: Routes, glance: Glance, pause: Pause, changes: Changes) -> None:

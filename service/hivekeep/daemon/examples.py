@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from hivekeep.daemon.desktop import Desktop
+from hivekeep.daemon.routing import Body, Routes
 from hivekeep.domain.errors import NotFoundError, RecipeError, UsageError
 from hivekeep.domain.fields import PlanKind
 from hivekeep.domain.saying import say
@@ -21,10 +21,8 @@ from hivekeep.recipes.editing import example_lines, with_example
 from hivekeep.swarm.examples import propose
 
 
-class ExampleBody(BaseModel):
+class ExampleBody(Body):
     """An example as it was shown; with ``save`` it is kept."""
-
-    model_config = ConfigDict(extra="forbid")
 
     document: str = Field(min_length=1, max_length=1500)
     values: dict[str, str | int | bool | None] = Field(min_length=1, max_length=20)
@@ -103,15 +101,15 @@ class Examples:
         }
 
 
-def add_example_routes(app: FastAPI, examples: Examples) -> None:
+def add_example_routes(routes: Routes, examples: Examples) -> None:
     """Add the routes."""
 
-    @app.get("/v1/runs/{run}/agents/{agent}/example")
+    @routes.get("/v1/runs/{run}/agents/{agent}/example")
     async def offer_example(
-        run: str, agent: str, field: Annotated[str, Query(min_length=1, max_length=200)]
+        run: str, agent: str, field: Annotated[str, Field(min_length=1, max_length=200)]
     ) -> dict[str, Any]:
         return examples.offer(run, agent, field)
 
-    @app.post("/v1/recipes/{name}/examples")
+    @routes.post("/v1/recipes/{name}/examples")
     async def add_example(name: str, body: ExampleBody) -> dict[str, Any]:
         return await examples.add(name, body)

@@ -32,8 +32,10 @@ from hivekeep.daemon.corrections import Corrections
 from hivekeep.daemon.desktop import Desktop
 from hivekeep.daemon.desktop_api import add_desktop_routes
 from hivekeep.daemon.enforcement import Enforcement
+from hivekeep.daemon.examples import Examples, add_example_routes
 from hivekeep.daemon.gate import PolicyGate
 from hivekeep.daemon.mcp_api import McpDesk, add_mcp_routes, permit
+from hivekeep.daemon.measuring import ModelBench
 from hivekeep.daemon.mover import InputMover
 from hivekeep.daemon.overview import Glance
 from hivekeep.daemon.pause import Pause
@@ -45,6 +47,7 @@ from hivekeep.daemon.schedules_api import Planner, add_schedule_routes
 from hivekeep.daemon.server import ApiServer, bind
 from hivekeep.daemon.service import Parts, Service
 from hivekeep.daemon.starting import OpenKeys
+from hivekeep.daemon.watch_verbs import WatchVerbs
 from hivekeep.daemon.watches import WatchRegistry
 from hivekeep.daemon.wiring import (
     open_calibrations,
@@ -193,7 +196,7 @@ class _Daemon:
                 Parts(
                     profile=self._profile, gate=self._gate, audit=self._audit, keys=self._keys,
                     journal=self._journal, store=self._store, remotes=remotes, engine=engine,
-                    coordinator=coordinator, watching=watching, registry=registry,
+                    coordinator=coordinator, watches=self._watches(watching, registry),
                     changes=self._changes, stop=self._stopping.set, cluster=self._cluster,
                 )
             )  # fmt: skip
@@ -207,7 +210,8 @@ class _Daemon:
             )
             desk.offer()
             add_mcp_routes(routes, desk)
-            self._add_desktop(routes, coordinator, readers)
+            bench = self._bench(coordinator)
+            self._add_desktop(routes, coordinator, readers, bench)
             schedules = self._add_schedules(routes)
             server = ApiServer(create_api(routes))
             await self._note("daemon.start")
@@ -222,6 +226,7 @@ class _Daemon:
                 tasks.start_soon(self._asking.serve)
                 tasks.start_soon(self._enforcement(coordinator).serve)
                 tasks.start_soon(schedules.run)
+                tasks.start_soon(bench.serve)
                 tasks.start_soon(server.run_on, listener)
                 tasks.start_soon(self._stop_on_signal)
                 logger.info("ready: profile %s, process %d", self._profile.root, os.getpid())
@@ -288,18 +293,35 @@ class _Daemon:
         """The protections without which nothing foreign is opened or run."""
         return tuple(self._gate.policy.current().settings.sandbox.required)
 
-    def _add_desktop(self, routes: Routes, coordinator: Coordinator, readers: ReaderPool) -> None:
+    def _watches(self, watching: WatchService, registry: WatchRegistry) -> WatchVerbs:
+        assert self._bookkeeper is not None
+        return WatchVerbs(
+            profile=self._profile, gate=self._gate, journal=self._journal,
+            inventory=self._inventory, watching=watching, registry=registry,
+            is_own_output=self._bookkeeper.is_own_output, changed=self._changes.notify,
+        )  # fmt: skip
+
+    def _bench(self, coordinator: Coordinator) -> ModelBench:
+        return ModelBench(
+            self._store, open_calibrations(self._profile), self._gate,
+            busy=lambda: coordinator.busy, changed=self._changes.notify, clock=time.time,
+        )  # fmt: skip
+
+    def _add_desktop(
+        self, routes: Routes, coordinator: Coordinator, readers: ReaderPool, bench: ModelBench
+    ) -> None:
         assert self._service is not None
         desktop = Desktop(
             profile=self._profile, gate=self._gate, coordinator=coordinator, readers=readers,
             journal=self._journal, corrections=Corrections(self._journal, self._audit),
-            store=self._store, start_run=self._service.start_run,
+            store=self._store, bench=bench, start_run=self._service.start_run,
         )  # fmt: skip
         glance = Glance(
             lambda: self._records, self._asking.desk, self._pause, self._problems, time.time,
             self._desktop_rules,
         )  # fmt: skip
         add_desktop_routes(routes, desktop, glance, self._pause, self._changes)
+        add_example_routes(routes, Examples(desktop))
 
     def _add_schedules(self, routes: Routes) -> Schedules:
         assert self._service is not None

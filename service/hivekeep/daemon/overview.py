@@ -43,7 +43,7 @@ class Glance:
             ("problem", bool(problems)),
             ("waiting", bool(waiting)),
             ("paused", until is not None),
-            ("working", bool(active)),
+            ("working", any(not r.state.at_rest for r in records)),
             ("idle", True),
         )
         return {
@@ -65,6 +65,7 @@ def _progress(record: RunRecord, now: float) -> dict[str, Any]:
         "id": record.id,
         "title": record.request.title,
         "state": record.state.value,
+        "paused_for": record.paused_for,
         "done": ended,
         "documents": total,
         "seconds_left": seconds_left(record, now),

@@ -26,6 +26,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from hivekeep.domain.errors import UsageError
+from hivekeep.domain.saying import say
 
 Function = TypeVar("Function", bound=Callable[..., Awaitable[Any]])
 Place = Literal["path", "query"]
@@ -181,10 +182,14 @@ async def _read_body(model: type[Body], request: Request) -> Body:
     except ValidationError as error:
         raise _malformed("body", error) from error
     except ClientDisconnect as error:
-        raise UsageError("The request is too long, or was cut off.") from error
+        raise UsageError(
+            say("error.cut_off", "The request is too long, or was cut off.")
+        ) from error
 
 
 def _malformed(place: str, error: ValidationError, *names: str) -> UsageError:
     first = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in (place, *names, *first["loc"]))
-    return UsageError("The request is malformed.", why=f"{where}: {first['msg']}.")
+    return UsageError(
+        say("error.malformed", "The request is malformed."), why=f"{where}: {first['msg']}."
+    )

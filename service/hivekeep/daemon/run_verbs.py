@@ -23,8 +23,9 @@ from hivekeep.domain.fields import Plan, PlanKind
 from hivekeep.domain.runs import TriggerKind
 from hivekeep.journal import Journal, encode
 from hivekeep.recipes import find_recipe
+from hivekeep.swarm.asking import planning_specs
 from hivekeep.swarm.coordinator import Coordinator
-from hivekeep.swarm.planning import graph_from_yaml
+from hivekeep.swarm.planning import editable, graph_from_yaml, graph_yaml
 from hivekeep.swarm.recording import Recording, record_run
 
 Submit = Callable[..., Awaitable[Any]]
@@ -69,6 +70,31 @@ class RunVerbs:
         """
         graph = graph_from_yaml(text) if text.strip() else None
         return run_summary(await self._coordinator.accept_plan(run, graph))
+
+    def check_plan(self, run: str, text: str) -> dict[str, Any]:
+        """Whether ``accept_plan`` would take ``text``: the plan as data and as YAML, or why not.
+
+        :raises NotFoundError: if there is no such run.
+        """
+        record = self._coordinator.record(run)
+        try:
+            graph = graph_from_yaml(text) if text.strip() else None
+            _, chosen = self._coordinator.check_plan(record.id, graph)
+        except UsageError as error:
+            return {"ok": False, "problem": error.as_dict(), "tasks": [], "yaml": ""}
+        return {
+            "ok": True,
+            "problem": None,
+            "tasks": editable(chosen),
+            "yaml": graph_yaml(chosen),
+        }
+
+    def tools(self) -> list[dict[str, str]]:
+        """What a plan may give to a task: each tool's name, how far it reaches, what it does."""
+        return [
+            {"name": spec.name, "effect": spec.effect.value, "description": spec.description}
+            for spec in planning_specs(self._coordinator.tools)
+        ]
 
     async def pause(self, run: str) -> dict[str, Any]:
         """Let a run rest until it is resumed."""

@@ -7,7 +7,6 @@ handed in by ``daemon.main``.
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -27,13 +26,14 @@ from hivekeep.daemon.inputs import describe, expand
 from hivekeep.daemon.profile import Profile
 from hivekeep.daemon.run_verbs import RunVerbs
 from hivekeep.daemon.views import run_detail, run_progress, run_summary
-from hivekeep.daemon.watches import WatchRegistry
+from hivekeep.daemon.watch_verbs import WatchVerbs
 from hivekeep.daemon.wiring import recipe_action
 from hivekeep.domain.actions import Action, ActionKind
 from hivekeep.domain.budgets import Budget
-from hivekeep.domain.errors import NotFoundError, UsageError
+from hivekeep.domain.errors import UsageError
 from hivekeep.domain.fields import Plan
 from hivekeep.domain.runs import InputFile, TriggerKind
+from hivekeep.domain.saying import say
 from hivekeep.engine.protocol import Engine
 from hivekeep.engine.remote.models import RemoteModels
 from hivekeep.engine.store import ModelStore
@@ -44,7 +44,7 @@ from hivekeep.swarm.coordinator import Coordinator
 from hivekeep.swarm.events import RunRequest
 from hivekeep.swarm.executors import ClusterSettings
 from hivekeep.swarm.requests import parted
-from hivekeep.triggers import Batch, WatchConfig, WatchService
+from hivekeep.triggers import Batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,7 @@ class Parts:
     remotes: RemoteModels
     engine: Engine
     coordinator: Coordinator
-    watching: WatchService
-    registry: WatchRegistry
+    watches: WatchVerbs
     changes: Changes
     stop: Callable[[], None]
     cluster: ClusterSettings | None = None
@@ -75,6 +74,7 @@ class Service:
         self.recipes: dict[str, Recipe] = {}
         """The recipes that runs were started with, by the hash of their plans."""
         self.runs = RunVerbs(parts.coordinator, parts.profile, parts.journal, self._submit)
+        self.watches = parts.watches
         self.audit = AuditDesk(parts.audit, parts.keys, parts.gate)
 
     # Runs
@@ -102,9 +102,9 @@ class Service:
         files = await anyio.to_thread.run_sync(expand, paths)
         if not files:
             raise UsageError(
-                "There is nothing to do.",
-                why="The folders hold no files.",
-                next_step="Give files, or a folder with files in it.",
+                say("error.no_files", "There is nothing to do."),
+                why=say("why.empty_folders", "The folders hold no files."),
+                next_step=say("next.give_files", "Give files, or a folder with files in it."),
             )
         inputs = [await anyio.to_thread.run_sync(describe, path) for path in files]
         plan = found.compile()
@@ -244,71 +244,6 @@ class Service:
         """Go on with a run."""
         return run_summary(await self._parts.coordinator.resume(run, retry_failed=retry_failed))
 
-    # Watched folders
-
-    def list_watches(self) -> list[dict[str, Any]]:
-        """Every watched folder with what the watcher says of it."""
-        states = self._parts.watching.status()
-        return [
-            {**encode(config), "state": states.get(config.id, "stopped")}
-            for config in self._parts.registry.configs
-        ]
-
-    async def add_watch(
-        self,
-        *,
-        folder: str,
-        recipe: str,
-        output: str,
-        recursive: bool,
-        include: list[str],
-        exclude: list[str],
-        settle_seconds: float | None = None,
-        batch_seconds: float | None = None,
-    ) -> dict[str, Any]:
-        """Watch one more folder.
-
-        :param settle_seconds: how long a file must be quiet, also if it was closed; by default a
-            moment then, and longer where the system does not tell.
-        :param batch_seconds: how long a result waits for further files.
-        :raises HivekeepError: if it does not exist, is watched already, or policy forbids it.
-        """
-        path = Path(folder)
-        if not await anyio.Path(path).is_dir():
-            raise NotFoundError(f"There is no folder '{folder}'.")
-        if any(config.folder == str(path) for config in self._parts.registry.configs):
-            raise UsageError(f"'{folder}' is watched already.", next_step="'hivekeep watch list'")
-        found = find_recipe(recipe, self._parts.profile.recipes)
-        await self._parts.gate.require(Action(ActionKind.WATCH_FOLDER, path=str(path)))
-        config = WatchConfig(
-            id=f"w{secrets.token_hex(3)}",
-            folder=str(path),
-            recipe=recipe,
-            recipe_hash=found.compile().recipe_hash,
-            output=output or str(self._parts.profile.results / path.name),
-            recursive=recursive,
-            include=tuple(include),
-            exclude=tuple(exclude),
-        )
-        if settle_seconds is not None:
-            config = replace(config, settle_seconds=settle_seconds, closed_seconds=settle_seconds)
-        if batch_seconds is not None:
-            config = replace(config, batch_seconds=batch_seconds)
-        self._parts.registry.add(config)
-        await self._parts.watching.add(config)
-        return encode(config)  # type: ignore[no-any-return]
-
-    async def remove_watch(self, watch: str) -> dict[str, Any]:
-        """Stop watching a folder."""
-        config = next((c for c in self._parts.registry.configs if c.id == watch), None)
-        if config is None:
-            raise NotFoundError(
-                f"There is no watched folder '{watch}'.", next_step="'hivekeep watch list'"
-            )
-        await self._parts.watching.remove(watch)
-        self._parts.registry.remove(watch)
-        return encode(config)  # type: ignore[no-any-return]
-
     # The system
 
     def status(self) -> dict[str, Any]:
@@ -323,7 +258,7 @@ class Service:
             "rss": psutil.Process().memory_info().rss,
             "profile": str(parts.profile.root),
             "runs": len(running),
-            "watches": len(parts.registry.configs),
+            "watches": len(parts.watches.registry.configs),
             "engine": encode(parts.engine.status()),
             "keys": parts.keys.describe(),
             "audit": encode(parts.audit.state),

@@ -12,7 +12,7 @@ from hivekeep.domain.runs import AgentState
 from hivekeep.domain.values import FieldValue, ValueStatus
 from hivekeep.journal import encode
 from hivekeep.swarm.events import AgentRecord, RunRecord, StepRecord
-from hivekeep.swarm.planning import graph_text, graph_yaml
+from hivekeep.swarm.planning import SIMPLEST, editable, graph_text, graph_yaml
 from hivekeep.swarm.progress import time_left, tokens_per_second
 from hivekeep.swarm.reporting import OVERVIEW, missing
 
@@ -86,6 +86,8 @@ def plan_view(record: RunRecord) -> dict[str, Any] | None:
     return {
         "tasks": encode(record.graph)["tasks"],
         "note": record.graph.note,
+        "simplest": record.graph.note.startswith(SIMPLEST),
+        "form": editable(record.graph),
         "accepted": record.graph_accepted,
         "text": graph_text(record.graph),
         "yaml": graph_yaml(record.graph),

@@ -15,12 +15,12 @@ from typing import Any
 
 import anyio
 from anyio.to_thread import run_sync
-from fastapi import FastAPI
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
 from hivekeep.daemon.asking import account_name
 from hivekeep.daemon.gate import PolicyGate
 from hivekeep.daemon.profile import Profile
+from hivekeep.daemon.routing import Body, Routes
 from hivekeep.daemon.watches import WatchRegistry
 from hivekeep.daemon.wiring import resolved
 from hivekeep.documents import file_sha256
@@ -35,17 +35,22 @@ from hivekeep.triggers.outlook import Fate, look_ahead
 PAUSED, RESUMED = "watch.paused", "watch.resumed"
 
 
-class WatchBody(BaseModel):
-    """A folder to watch."""
+class WatchBody(Body):
+    """A folder to watch.
 
-    model_config = ConfigDict(extra="forbid")
+    ``settle_seconds`` is how long a file must be quiet, also if it was closed; by default a moment
+    then, and longer where the system does not tell.  ``batch_seconds`` is how long a result waits
+    for further files.
+    """
 
     folder: str
     recipe: str
     output: str = ""
     recursive: bool = False
-    include: list[str] = []
-    exclude: list[str] = []
+    include: list[str] = Field(default_factory=list)
+    exclude: list[str] = Field(default_factory=list)
+    settle_seconds: float | None = Field(default=None, ge=0, le=3600)
+    batch_seconds: float | None = Field(default=None, ge=0, le=600)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,10 @@ class WatchVerbs:
             include=tuple(body.include),
             exclude=tuple(body.exclude),
         )
+        if (settle := body.settle_seconds) is not None:
+            config = replace(config, settle_seconds=settle, closed_seconds=settle)
+        if body.batch_seconds is not None:
+            config = replace(config, batch_seconds=body.batch_seconds)
         self.registry.add(config)
         await self.watching.add(config)
         self.changed()
@@ -190,29 +199,29 @@ class WatchVerbs:
         return config
 
 
-def add_watch_routes(app: FastAPI, verbs: WatchVerbs) -> None:
+def add_watch_routes(routes: Routes, verbs: WatchVerbs) -> None:
     """The routes below ``/v1/watches``."""
 
-    @app.get("/v1/watches")
+    @routes.get("/v1/watches")
     async def list_watches() -> dict[str, Any]:
         return {"watches": verbs.listing()}
 
-    @app.post("/v1/watches", status_code=201)
+    @routes.post("/v1/watches", status=201)
     async def add_watch(body: WatchBody) -> dict[str, Any]:
         return await verbs.add(body)
 
-    @app.delete("/v1/watches/{watch}")
+    @routes.delete("/v1/watches/{watch}")
     async def remove_watch(watch: str) -> dict[str, Any]:
         return await verbs.remove(watch)
 
-    @app.post("/v1/watches/{watch}/pause")
+    @routes.post("/v1/watches/{watch}/pause")
     async def pause_watch(watch: str) -> dict[str, Any]:
         return await verbs.pause(watch)
 
-    @app.post("/v1/watches/{watch}/resume")
+    @routes.post("/v1/watches/{watch}/resume")
     async def resume_watch(watch: str) -> dict[str, Any]:
         return await verbs.resume(watch)
 
-    @app.get("/v1/watches/{watch}/outlook")
+    @routes.get("/v1/watches/{watch}/outlook")
     async def look_ahead_at_watch(watch: str) -> dict[str, Any]:
         return await verbs.outlook(watch)

@@ -21,6 +21,7 @@ from hivekeep.domain.fields import FieldSpec, FieldType, Plan
 from hivekeep.domain.grants import Grant
 from hivekeep.domain.provenance import TRUSTED, Origin, OriginKind, Provenance, join_all, of
 from hivekeep.domain.runs import AgentRole, AgentState
+from hivekeep.domain.saying import say
 from hivekeep.domain.tasks import TaskGraph, TaskSpec, Work
 from hivekeep.domain.values import DocumentResult
 from hivekeep.journal import encode
@@ -256,9 +257,15 @@ class Asking:
         return [_finding(agent, name) for agent, name in started]
 
 
+def planning_specs(tools: Registry) -> tuple[ToolSpec, ...]:
+    """All tools that a plan may give to a task, by name."""
+    found = {spec.name: spec for spec in (*tools.specs, Aggregate.spec, Delegate.spec)}
+    return tuple(found[name] for name in sorted(found))
+
+
 def planning_tools(tools: Registry) -> tuple[str, ...]:
     """The names of all tools that a plan may give to a task."""
-    return tuple(sorted({*tools, "aggregate", "delegate"}))
+    return tuple(spec.name for spec in planning_specs(tools))
 
 
 def offered_specs(tools: Registry) -> tuple[ToolSpec, ...]:
@@ -279,9 +286,9 @@ def require_steps(graph: TaskGraph, plan: Plan, documents: int, most: int) -> No
     allowed = min(most, plan.limits.run.steps or most)
     if steps > allowed:
         raise UsageError(
-            f"The plan would need up to {steps} steps.",
-            why=f"{allowed} is the limit for one run.",
-            next_step="Give fewer documents, or a plan with fewer tasks.",
+            say("error.plan_steps", "The plan would need up to {steps} steps.", steps=steps),
+            why=say("why.step_limit", "{most} is the limit for one run.", most=allowed),
+            next_step=say("next.fewer", "Give fewer documents, or a plan with fewer tasks."),
         )
 
 

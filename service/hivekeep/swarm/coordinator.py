@@ -23,6 +23,7 @@ from hivekeep.domain.errors import (
     UsageError,
 )
 from hivekeep.domain.runs import AgentState, RunState
+from hivekeep.domain.saying import say
 from hivekeep.domain.tasks import TaskGraph
 from hivekeep.journal import Journal, NewEvent, encode
 from hivekeep.swarm.asking import planning_tools, require_steps
@@ -112,8 +113,10 @@ class Coordinator:
         if len(found) == 1 and run:
             return found[0]
         raise NotFoundError(
-            f"There is no run '{run}'." if not found else f"'{run}' fits {len(found)} runs.",
-            next_step="'hivekeep runs list' shows them all.",
+            say("error.many_runs", "'{run}' fits {count} runs.", run=run, count=len(found))
+            if found
+            else say("error.no_run", "There is no run '{run}'.", run=run),
+            next_step=say("next.runs", "'hivekeep runs list' shows them all."),
         )
 
     @property
@@ -193,7 +196,10 @@ class Coordinator:
         """
         record = self.record(run)
         if record.state.at_rest:
-            raise UsageError(f"Run {record.id} is not under way ({record.state.value}).")
+            raise UsageError(
+                say("error.not_under_way", "Run {run} is not under way.", run=record.id),
+                why=_state(record),
+            )
         await self._stop(record)
         if not record.state.at_rest:
             await self._log(record).emit(Kind.RUN_PAUSED, {"for": "person"})
@@ -207,7 +213,10 @@ class Coordinator:
         """
         record = self.record(run)
         if record.state.ended:
-            raise UsageError(f"Run {record.id} has already ended ({record.state.value}).")
+            raise UsageError(
+                say("error.ended", "Run {run} has already ended.", run=record.id),
+                why=_state(record),
+            )
         await self._stop(record)
         if record.state.ended:
             # It came to its end just before it could be stopped.
@@ -248,17 +257,21 @@ class Coordinator:
         """
         record = self.record(run)
         if record.id in self._runs:
-            raise UsageError(f"Run {record.id} is under way.")
+            raise UsageError(say("error.under_way", "Run {run} is under way.", run=record.id))
         if record.paused_for == PLAN_WAITS and not record.graph_accepted:
             raise UsageError(
-                f"Run {record.id} waits for its plan to be accepted.",
+                say(
+                    "error.plan_waits",
+                    "Run {run} waits for its plan to be accepted.",
+                    run=record.id,
+                ),
                 next_step=f"'hivekeep runs show {record.id}' shows it, "
                 f"'hivekeep runs plan {record.id} --accept' starts it.",
             )
         failed = any(agent.state is AgentState.FAILED for agent in record.agents.values())
         if record.state is RunState.FINISHED and not (retry_failed and failed):
             raise UsageError(
-                f"Run {record.id} is finished.",
+                say("error.finished", "Run {run} is finished.", run=record.id),
                 next_step="'hivekeep runs retry' tries its failed documents again, if there are "
                 "any; 'hivekeep runs rerun' does it anew and keeps what is still valid.",
             )
@@ -269,18 +282,28 @@ class Coordinator:
 
         :raises UsageError: if the run does not wait for that, or the graph is not sound.
         """
-        record = self.record(run)
-        if record.paused_for != PLAN_WAITS or record.graph is None:
-            raise UsageError(f"Run {record.id} does not wait for a plan.")
-        chosen = labelled_graph(graph, self._ports.known_fields()) if graph else record.graph
-        inputs = len(record.request.inputs)
-        require_sound(chosen, planning_tools(self._tools), inputs)
-        require_steps(chosen, record.request.plan, inputs, self._limits.steps)
-        edited = chosen.tasks != record.graph.tasks
+        record, chosen = self.check_plan(run, graph)
+        edited = record.graph is None or chosen.tasks != record.graph.tasks
         payload = {"graph": encode(chosen), "edited": edited}
         await self._log(record).emit(Kind.PLAN_ACCEPTED, payload)
         await self._audit(record, "plan.accept", "edited" if edited else "as proposed")
         return await self._go_on(record)
+
+    def check_plan(self, run: str, graph: TaskGraph | None = None) -> tuple[RunRecord, TaskGraph]:
+        """The run and the graph it would follow, if ``accept_plan`` would take it.
+
+        :raises UsageError: as ``accept_plan`` does.
+        """
+        record = self.record(run)
+        if record.paused_for != PLAN_WAITS or record.graph is None:
+            raise UsageError(
+                say("error.no_plan", "Run {run} does not wait for a plan.", run=record.id)
+            )
+        chosen = labelled_graph(graph, self._ports.known_fields()) if graph else record.graph
+        inputs = len(record.request.inputs)
+        require_sound(chosen, planning_tools(self._tools), inputs)
+        require_steps(chosen, record.request.plan, inputs, self._limits.steps)
+        return record, chosen
 
     async def resolve(self, run: str, agent: str, key: str, *, happened: bool) -> RunRecord:
         """A person says whether the effect of a step in doubt took place; the run then goes on.
@@ -290,7 +313,7 @@ class Coordinator:
         """
         record = self.record(run)
         if record.id in self._runs:
-            raise UsageError(f"Run {record.id} is under way.")
+            raise UsageError(say("error.under_way", "Run {run} is under way.", run=record.id))
         step = self._doubted(record, agent, key)
         verdict = HAPPENED if happened else REPEAT
         payload = {"key": step.key, "kind": step.kind.value, "verdict": verdict}
@@ -381,6 +404,10 @@ class Coordinator:
             # The journal itself is what failed (a full disk): say it in memory; the journal still
             # holds the run as under way, so it goes on at the next start.
             record.state, record.error = RunState.FAILED, error.as_dict()
+
+
+def _state(record: RunRecord) -> str:
+    return say("why.run_state", "It is {state}.", state=record.state.value)
 
 
 def _as_hivekeep_error(error: Exception) -> HivekeepError:

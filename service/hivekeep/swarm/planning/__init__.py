@@ -9,11 +9,19 @@ from hivekeep.swarm.planning.prompt import plan_messages, plan_schema
 from hivekeep.swarm.planning.proposing import PLAN_TOKENS, planned, unplanned
 from hivekeep.swarm.planning.readers import task_plan
 from hivekeep.swarm.planning.reading import read_plan
-from hivekeep.swarm.planning.text import graph_from_yaml, graph_text, graph_yaml, require_sound
-from hivekeep.swarm.planning.usual import simple_plan, usual_plan
+from hivekeep.swarm.planning.text import (
+    editable,
+    graph_from_yaml,
+    graph_text,
+    graph_yaml,
+    require_sound,
+)
+from hivekeep.swarm.planning.usual import SIMPLEST, simple_plan, usual_plan
 
 __all__ = [
     "PLAN_TOKENS",
+    "SIMPLEST",
+    "editable",
     "graph_from_yaml",
     "graph_text",
     "graph_yaml",

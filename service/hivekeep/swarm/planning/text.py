@@ -13,6 +13,7 @@ import yaml
 
 from hivekeep.domain.errors import UsageError
 from hivekeep.domain.fields import FieldSpec, FieldType
+from hivekeep.domain.saying import say, together
 from hivekeep.domain.tasks import (
     Comparison,
     Condition,
@@ -36,15 +37,20 @@ def require_sound(graph: TaskGraph, tools: Collection[str], documents: int) -> N
     found = list(problems(graph, tools, documents))
     if found:
         raise UsageError(
-            "The plan cannot be carried out.",
-            why=" ".join(found[:6]),
-            next_step="Correct it; nothing was started.",
+            say("error.plan", "The plan cannot be carried out."),
+            why=together(found[:6]),
+            next_step=say("next.correct", "Correct it; nothing was started."),
         )
+
+
+def editable(graph: TaskGraph) -> list[dict[str, Any]]:
+    """The tasks as a person edits them: plain data that ``graph_from_yaml`` understands."""
+    return [_task_yaml(task) for task in graph.tasks]
 
 
 def graph_yaml(graph: TaskGraph) -> str:
     """The graph as a person edits it."""
-    tasks = [_task_yaml(task) for task in graph.tasks]
+    tasks = editable(graph)
     head = f"# {' '.join(graph.note.split())}\n" if graph.note else ""
     return head + yaml.safe_dump({"tasks": tasks}, sort_keys=False, allow_unicode=True, width=98)
 
@@ -60,9 +66,12 @@ def graph_from_yaml(text: str) -> TaskGraph:
     except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
         why = " ".join(str(error).split())[:200] or type(error).__name__
         raise UsageError(
-            "The edited plan cannot be understood.",
+            say("error.plan_text", "The edited plan cannot be understood."),
             why=f"{why}.",
-            next_step="Each task has an id and a goal; docs/swarm.md lists what else it may have.",
+            next_step=say(
+                "next.plan_keys",
+                "Each task has an id and a goal; docs/swarm.md lists what else it may have.",
+            ),
         ) from error
     return TaskGraph(tasks, note="edited by a person")
 

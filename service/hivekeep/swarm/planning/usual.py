@@ -14,6 +14,9 @@ from hivekeep.domain.tasks import Comparison, Condition, Figure, Take, TaskGraph
 from hivekeep.swarm.planning.outputs import output
 from hivekeep.swarm.planning.wording import Wording, currency_named, wording
 
+SIMPLEST = "the model proposed no usable plan; this is the simplest one"
+"""How the note of such a plan begins."""
+
 _Value = tuple[str, FieldType, str]
 _INVOICE: tuple[_Value, ...] = (
     ("number", FieldType.IDENTIFIER, "invoice number"),
@@ -61,8 +64,7 @@ def simple_plan(goal: str, documents: int, tools: Collection[str], why: str = ""
     combine = TaskSpec("answer", goal.strip(), tools=allowed, outputs=(answer,),
                        after=("read",) if documents else ())  # fmt: skip
     tasks = (read, combine) if documents else (combine,)
-    note = "the model proposed no usable plan; this is the simplest one"
-    return TaskGraph(tasks, note=f"{note}. {why}"[:400] if why else note)
+    return TaskGraph(tasks, note=f"{SIMPLEST}. {why}"[:400] if why else SIMPLEST)
 
 
 def _tasks(

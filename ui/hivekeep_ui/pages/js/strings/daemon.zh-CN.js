@@ -114,7 +114,7 @@ export default {
   "next.give_files": "请选择文件，或含有文件的文件夹。",
   "next.look_again": "请再次查看该请求。",
   "next.measure_later": "请在其结束后再测量。",
-  "next.plan_keys": "每个任务有 id、goal、outputs，还可有 each_document、tools、after。",
+  "next.plan_keys": "每个任务有 id 和 goal，其余可用的项见 docs/swarm.md。",
   "next.policy": "“hivekeep policy show” 会列出每条规则及其设定者。",
   "next.restore": "请连接或恢复该文件夹；其中的文件届时会被找到。",
   "next.runs": "“hivekeep runs list” 会列出全部运行。",
