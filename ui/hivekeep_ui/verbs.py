@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from hivekeep_ui.client import DaemonClient, RefusedError
+from hivekeep_ui.pulls import Pulls
 from hivekeep_ui.relay import LocalVerb, Request
 from hivekeep_ui.settings import SettingsFile
 
@@ -44,6 +45,7 @@ class DesktopVerbs:
         self._daemon, self._profile = daemon, profile
         self._settings = SettingsFile(profile / "ui.json")
         self._window = window or {}
+        self._pulls = Pulls(self._program())
 
     def table(self) -> dict[str, LocalVerb]:
         """Every verb by its name."""
@@ -57,6 +59,7 @@ class DesktopVerbs:
             "close": self._close,
             "environment": self._environment,
             "pull": self._pull,
+            "pulls": lambda _request: {"pulls": self._pulls.states()},
             "shown": self._shown,
         }
 
@@ -105,11 +108,7 @@ class DesktopVerbs:
         name = str(json.loads(request.body or b"{}").get("name", ""))
         if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,99}", name):
             raise ValueError("that is not a model's name")
-        subprocess.Popen(  # noqa: S603 - our own program
-            [*self._program(), "models", "pull", name, "--yes"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )  # fmt: skip
+        self._pulls.start(name)
         return {"started": True}
 
     def _choose(self, request: Request) -> dict[str, Any]:

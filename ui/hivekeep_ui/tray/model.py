@@ -100,7 +100,7 @@ def menu_of(
     entries = (
         ("approvals", Entry(say("menu.approvals", count=waiting), ("popup",), enabled=waiting > 0)),
         ("", SEPARATOR),
-        ("ask", Entry(say("menu.ask"), ("dashboard", "home"))),
+        ("ask", Entry(say("menu.ask"), ("dashboard", "ask"))),
         ("files", Entry(say("menu.files"), ("files",))),
         ("clipboard", Entry(say("menu.clipboard"), ("clipboard",))),
         ("screenshot", Entry(say("menu.screenshot"), ("screenshot",))),

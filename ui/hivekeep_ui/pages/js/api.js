@@ -8,6 +8,7 @@ export class ApiError extends Error {
     this.why = error.why || "";
     this.next = error.next || "";
     this.code = error.code || "";
+    this.said = error.said;
     this.status = status;
   }
 }

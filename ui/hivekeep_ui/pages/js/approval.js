@@ -3,6 +3,7 @@
 import { post } from "./api.js";
 import { h, icon } from "./dom.js";
 import { bytes, t, when } from "./i18n.js";
+import { spoken, summary } from "./said.js";
 
 /** Milliseconds in which a click right after something new has appeared does not count. */
 export const GUARD = 700;
@@ -11,18 +12,18 @@ const ALLOWING = new Set(["once", "run", "always"]);
 
 /** Everything a person has to know before answering. */
 export function details(item, { heading = "h1" } = {}) {
-  const { decision, asker, proposal } = item;
+  const { decision, asker, proposal, said = {} } = item;
   const below = heading === "h1" ? "h2" : "h3";
   const section = (title, ...content) => part(below, title, ...content);
   return h(
     "article",
     { class: "request", "aria-labelledby": "what" },
-    h(heading, { id: "what", class: "title", tabindex: "-1" }, item.summary),
+    h(heading, { id: "what", class: "title", tabindex: "-1" }, summary(item)),
     h(
       "div",
       { class: `risk ${decision.risk}` },
       icon("alert"),
-      h("div", {}, h("strong", {}, t(`risk.${decision.risk}`)), item.risk_text),
+      h("div", {}, h("strong", {}, t(`risk.${decision.risk}`)), spoken(item.risk_text, said.risk)),
     ),
     preview(proposal.preview, section),
     section("approval.who", facts([
@@ -33,10 +34,10 @@ export function details(item, { heading = "h1" } = {}) {
     ])),
     proposal.passages.length > 0 && section("approval.read", passages(proposal.passages)),
     section("approval.why", facts([
-      [t("approval.reason"), decision.reason],
+      [t("approval.reason"), spoken(decision.reason, said.reason)],
       [t("approval.rule"), h("code", {}, decision.rule)],
       [t("approval.source"), decision.source],
-      [t("approval.scope"), item.scope],
+      [t("approval.scope"), spoken(item.scope, said.scope)],
       [t("approval.until"), when(item.expires)],
       [t("approval.hash"), h("code", {}, item.digest)],
     ])),

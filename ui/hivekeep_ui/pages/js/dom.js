@@ -52,6 +52,7 @@ export function fill(root, ...children) {
 const PATHS = {
   hive: "M12 2.5 20 7v10l-8 4.5L4 17V7zM12 8l4 2.2v4.6L12 17l-4-2.2v-4.6z",
   home: "M4 11.5 12 5l8 6.5V20h-5.5v-5h-5v5H4z",
+  ask: "M4 5.5h16v10.5h-8.5L7 20v-4H4zM8.5 9.5h7M8.5 12.5h4.5",
   runs: "M5 6h14M5 12h14M5 18h9",
   shield: "M12 3 5 6v5.5c0 4.4 3 7.6 7 9.5 4-1.9 7-5.1 7-9.5V6z",
   folder: "M3.5 7a1.5 1.5 0 0 1 1.5-1.5h4l2 2.2h8A1.5 1.5 0 0 1 20.5 9.200V17A1.5 1.5 0 0 1 19 18.5H5A1.5 1.5 0 0 1 3.5 17z",
@@ -97,16 +98,22 @@ const SHAPES = {
   cancelled: { d: "M4 12h16", fill: "none", width: 3.6 },
 };
 
+/** What stands for an agent's state, in a square of 24: an outline, whether it is filled, its stroke. */
+export function glyph(state) {
+  const chosen = SHAPES[state] ?? SHAPES.waiting;
+  return { d: chosen.d, filled: chosen.fill !== "none", width: chosen.width ?? (chosen.fill ? 2.4 : 0) };
+}
+
 /** The shape that stands for an agent's state; colour comes from the class `state-…`. */
 export function shape(state) {
-  const chosen = SHAPES[state] ?? SHAPES.waiting;
+  const { d, filled, width } = glyph(state);
   return svg(
     "svg",
     { viewBox: "0 0 24 24", "aria-hidden": "true" },
     svg("path", {
-      d: chosen.d,
-      fill: chosen.fill ?? "currentColor",
-      "stroke-width": chosen.width ?? (chosen.fill ? 2.4 : 0),
+      d,
+      fill: filled ? "currentColor" : "none",
+      "stroke-width": width,
       "stroke-linecap": "round",
       "stroke-linejoin": "round",
     }),

@@ -4,20 +4,23 @@ import en from "./strings/en.js";
 import zh from "./strings/zh-CN.js";
 
 const LANGUAGES = { en, "zh-CN": zh };
-let language = "en";
+let chosen = "en";
 let locale = "en";
 
 /** Choose by the setting, else by the system. */
 export function choose(setting) {
   const wished = setting && setting !== "auto" ? setting : navigator.language;
-  language = wished.toLowerCase().startsWith("zh") ? "zh-CN" : "en";
-  locale = setting && setting !== "auto" ? language : wished;
-  document.documentElement.lang = language;
+  chosen = wished.toLowerCase().startsWith("zh") ? "zh-CN" : "en";
+  locale = setting && setting !== "auto" ? chosen : wished;
+  document.documentElement.lang = chosen;
 }
+
+/** The language in use: `en` or `zh-CN`. */
+export const language = () => chosen;
 
 /** The text for `key`, with `{name}` replaced. */
 export function t(key, values = {}) {
-  const text = LANGUAGES[language][key] ?? en[key] ?? key;
+  const text = LANGUAGES[chosen][key] ?? en[key] ?? key;
   return text.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
 }
 

@@ -3,8 +3,10 @@
 import { overview } from "./api.js";
 import { fill, h, icon, mark, toast } from "./dom.js";
 import { number, t } from "./i18n.js";
+import { explained } from "./said.js";
 import { obey, start } from "./start.js";
 import * as approvals from "./views/approvals.js";
+import * as ask from "./views/ask.js";
 import * as audit from "./views/audit.js";
 import * as doctor from "./views/doctor.js";
 import * as folders from "./views/folders.js";
@@ -18,9 +20,10 @@ import * as schedules from "./views/schedules.js";
 import * as settings from "./views/settings.js";
 import * as welcome from "./views/welcome.js";
 
-const VIEWS = { home, runs, run, approvals, folders, schedules, recipes, models, policy, audit, doctor, settings, welcome };
+const VIEWS = { home, ask, runs, run, approvals, folders, schedules, recipes, models, policy, audit, doctor, settings, welcome };
 const NAVIGATION = [
   ["home", "home"],
+  ["ask", "ask"],
   ["runs", "runs"],
   ["approvals", "shield"],
   ["folders", "folder"],
@@ -47,7 +50,7 @@ async function begin() {
       count(data.approvals);
       for (const listener of context.listeners) listener(data);
     },
-    (error) => toast(error.what || t("error.daemon")),
+    (error) => toast(explained(error).what || t("error.daemon")),
   );
   window.addEventListener("hashchange", () => show());
   if (!location.hash && !context.environment.settings.welcomed) location.hash = "#welcome";
@@ -116,11 +119,12 @@ async function show() {
 
 /** An error as every view shows it. */
 export function failure(error) {
+  const { what, why, next } = explained(error);
   return h(
     "div",
     { class: "note bad", role: "alert" },
     icon("alert"),
-    h("div", {}, h("h1", {}, error.what || error.message), error.why && h("p", {}, error.why), error.next && h("p", {}, error.next)),
+    h("div", {}, h("h1", {}, what), why && h("p", {}, why), next && h("p", {}, next)),
   );
 }
 

@@ -3,6 +3,7 @@
 import { call, get, post, put } from "./api.js";
 import { fill, h, icon, toast } from "./dom.js";
 import { duration, number, t, when } from "./i18n.js";
+import { explained } from "./said.js";
 
 /** A view's title, a sentence, and its buttons. */
 export function head(title, text, ...buttons) {
@@ -14,20 +15,39 @@ export function empty(symbol, title, text, ...more) {
   return h("div", { class: "card empty" }, icon(symbol), h("h2", {}, title), h("p", {}, text), more);
 }
 
+/** An error in one line. */
+export function told(error) {
+  const { what, why } = explained(error);
+  return [what, why].filter(Boolean).join(" ");
+}
+
+/** An error with its cause and what to do next. */
+export function trouble(error) {
+  const { what, why, next } = explained(error);
+  return h("div", {}, h("strong", {}, what), why && h("p", {}, why), next && h("p", {}, next),
+    error.code === "model" && h("p", {}, h("a", { href: "#models" }, t("models.look"))));
+}
+
+/** Whether a free request's plan waits for a person. */
+export function waitsForPlan(run) {
+  return run.state === "paused" && run.paused_for === "plan";
+}
+
 /** A run as a link with its progress. */
 export function runLink(run) {
+  const waits = waitsForPlan(run);
   const done = run.done ?? ["done", "failed", "cancelled"].reduce((sum, state) => sum + (run.counts?.[state] ?? 0), 0);
   const active = run.state === "running" || run.state === "pending";
   return h(
     "a",
-    { class: "run-link", href: `#run/${run.id}` },
-    h("div", { class: "row spread" }, h("strong", {}, run.title), stateBadge(run.state)),
+    { class: "run-link", href: `#${waits ? "ask" : "run"}/${run.id}` },
+    h("div", { class: "row spread" }, h("strong", {}, run.title), waits ? h("span", { class: "badge warn" }, t("plan.waits")) : stateBadge(run.state)),
     active && meter(done, run.documents, run.title),
     h(
       "div",
       { class: "small muted" },
       [
-        t("run.documents", { done: number(done), count: number(run.documents) }),
+        waits ? "" : t("run.documents", { done: number(done), count: number(run.documents) }),
         run.seconds_left ? t("run.left", { time: duration(run.seconds_left) }) : "",
         run.needs_review ? t("run.review", { count: number(run.needs_review) }) : "",
         run.created ? when(run.created) : "",
@@ -36,7 +56,7 @@ export function runLink(run) {
   );
 }
 
-const KINDS = { finished: "good", failed: "bad", cancelled: "", running: "info", pending: "info" };
+const KINDS = { finished: "good", failed: "bad", cancelled: "", running: "info", pending: "info", paused: "warn" };
 
 /** A run's state as a word in colour. */
 export function stateBadge(state) {
@@ -109,7 +129,7 @@ export async function dropZone(context, started) {
       }
       await begin(paths, files.length === 1 ? files[0].name : "");
     } catch (error) {
-      toast([error.what || error.message, error.why].filter(Boolean).join(" "));
+      toast(told(error));
     } finally {
       text.textContent = t("drop.text");
       input.value = "";
@@ -121,7 +141,7 @@ export async function dropZone(context, started) {
       const { path } = await post("/ui/clipboard");
       await begin([path], t("drop.clipboard"));
     } catch (error) {
-      toast([error.what, error.why].filter(Boolean).join(" "));
+      toast(told(error));
     }
   }
 
@@ -132,7 +152,8 @@ export async function dropZone(context, started) {
   return zone;
 }
 
-async function upload(file) {
+/** Hand a file over; returns where it is now. */
+export async function upload(file) {
   return call("PUT", `/ui/upload?name=${encodeURIComponent(file.name)}`, file);
 }
 

@@ -3,7 +3,8 @@
 import { answers, details, keys } from "./approval.js";
 import { get, overview, post } from "./api.js";
 import { fill, h, icon, mark, say } from "./dom.js";
-import { has, number, t } from "./i18n.js";
+import { number, t } from "./i18n.js";
+import { explained, summary } from "./said.js";
 import { start } from "./start.js";
 
 const app = document.getElementById("app");
@@ -25,7 +26,7 @@ async function begin() {
     state.chosen = decodeURIComponent(location.hash.slice(1));
     draw();
   });
-  overview(refresh, (error) => problem(error.what || error.message));
+  overview(refresh, (error) => problem(explained(error).what));
 }
 
 async function refresh() {
@@ -68,7 +69,7 @@ function draw() {
     h("footer", {}, buttons.root),
   );
   document.getElementById("what")?.focus({ preventScroll: true });
-  say(t("popup.said", { what: item.summary, risk: t(`risk.${item.decision.risk}`) }));
+  say(t("popup.said", { what: summary(item), risk: t(`risk.${item.decision.risk}`) }));
   document.body.dataset.shown = item.id;
   // The moment at which a person can see it, for measuring.
   requestAnimationFrame(() => setTimeout(() => post("/ui/shown", { id: item.id }).catch(() => {}), 0));
@@ -92,13 +93,13 @@ function queue(item) {
         type: "button",
         "aria-current": other.id === item.id ? "true" : undefined,
         on: { click: () => choose(other.id) },
-      }, h("span", {}, other.summary)),
+      }, h("span", {}, summary(other))),
     ),
   );
 }
 
 function list(items) {
-  return h("ol", { class: "card stack small" }, items.map((item) => h("li", {}, item.summary)));
+  return h("ol", { class: "card stack small" }, items.map((item) => h("li", {}, summary(item))));
 }
 
 function choose(id) {
@@ -123,8 +124,8 @@ function done(answer, items) {
 }
 
 function failed(error) {
-  const key = `error.${error.code}`;
-  problem(has(key) ? t(key) : [error.what, error.why].filter(Boolean).join(" "));
+  const { what, why } = explained(error);
+  problem([what, why].filter(Boolean).join(" "));
 }
 
 function problem(text) {

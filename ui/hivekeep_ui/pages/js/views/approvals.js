@@ -4,7 +4,8 @@ import { answers, details } from "../approval.js";
 import { get, remove } from "../api.js";
 import { fill, h, icon, toast } from "../dom.js";
 import { number, t, when } from "../i18n.js";
-import { empty, head } from "../parts.js";
+import { empty, head, told } from "../parts.js";
+import { summary } from "../said.js";
 
 export async function show(root, [chosen], context) {
   const waiting = h("div", { class: "stack" });
@@ -33,7 +34,7 @@ export async function show(root, [chosen], context) {
           toast(t(`said.${answer}`));
           draw();
         },
-        failed: (error) => toast([error.what, error.why].filter(Boolean).join(" ")),
+        failed: (error) => toast(told(error)),
       });
       fill(
         place,
@@ -45,7 +46,7 @@ export async function show(root, [chosen], context) {
           h("select", { "aria-label": t("popup.queue"), on: { change: (event) => {
             state.shown = items.find((item) => item.id === event.target.value);
             redraw();
-          } } }, items.map((item) => h("option", { value: item.id, selected: item === state.shown }, item.summary)))),
+          } } }, items.map((item) => h("option", { value: item.id, selected: item === state.shown }, summary(item))))),
         details(state.shown, { heading: "h2" }),
         buttons.root,
       );
@@ -79,7 +80,7 @@ function history(items) {
   return h("div", { class: "scroll" }, h("table", { class: "fold" },
     h("thead", {}, h("tr", {}, ["what", "answer", "by", "at"].map((word) => h("th", { scope: "col" }, t(`past.${word}`))))),
     h("tbody", {}, items.map((item) => h("tr", {},
-      h("td", {}, item.summary),
+      h("td", {}, summary(item)),
       h("td", {}, h("span", { class: `badge ${BADGES[item.state]}` }, item.state === "approved" ? icon("check") : null, t(`approval.state.${item.state}`))),
       h("td", {}, item.verdict.by),
       h("td", {}, when(item.verdict.at)))))));

@@ -15,7 +15,7 @@ export async function show(root, [wish], context) {
 
   const draw = (data) => {
     if (!data.runs) return;
-    fill(notes, data.problems.map((problem) => h("div", { class: "note bad", role: "alert" }, icon("alert"), problem.text)),
+    fill(notes, data.problems.map((problem) => h("div", { class: "note bad", role: "alert" }, icon("alert"), t(`problem.${problem.code}`, problem))),
       data.approvals > 0 && h("div", { class: "note warn" }, icon("shield"), h("span", {}, t("home.waiting", { count: data.approvals }), " ", h("a", { href: "#approvals" }, t("home.answer")))),
       data.paused_until && h("div", { class: "note" }, icon("pause"), t("home.paused", { time: when(data.paused_until) })));
     fill(now, h("h2", {}, t("home.now")), data.runs.length ? data.runs.map(runLink) : h("p", { class: "muted" }, t("home.quiet")));

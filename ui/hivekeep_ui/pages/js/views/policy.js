@@ -11,7 +11,7 @@ export async function show(root, _rest, context) {
   fill(
     root,
     head(t("nav.policy"), t("policy.text")),
-    problems.map((problem) => h("div", { class: "note bad", role: "alert" }, icon("alert"), problem.text)),
+    problems.map((problem) => h("div", { class: "note bad", role: "alert" }, icon("alert"), t(`problem.${problem.code}`, problem))),
     h("section", { class: "card" }, h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("nav.policy") }, h(
       "table",
       { class: "fold" },

@@ -3,7 +3,7 @@
 import { call, get, post, put } from "../api.js";
 import { fill, h, icon, toast } from "../dom.js";
 import { t } from "../i18n.js";
-import { head } from "../parts.js";
+import { head, told } from "../parts.js";
 
 export async function show(root, [name]) {
   if (name) return edit(root, name);
@@ -39,7 +39,7 @@ async function edit(root, name) {
       fill(said, icon(ok ? "check" : "alert"), h("span", {}, ok ? t("recipes.valid") : problem));
       save.disabled = !ok;
     } catch (error) {
-      toast([error.what, error.why].join(" "));
+      toast(told(error));
     }
   }
 
@@ -50,7 +50,7 @@ async function edit(root, name) {
       location.hash = `#recipes/${encodeURIComponent(kept.name)}`;
       return kept;
     } catch (error) {
-      toast([error.what, error.why].join(" "));
+      toast(told(error));
       return null;
     }
   }

@@ -3,7 +3,7 @@
 import { get, post, remove } from "../api.js";
 import { fill, h, toast } from "../dom.js";
 import { t, when } from "../i18n.js";
-import { dialog, empty, head, recipeSelect } from "../parts.js";
+import { dialog, empty, head, recipeSelect, told } from "../parts.js";
 
 export async function show(root, _rest, context) {
   const list = h("div", { class: "stack" });
@@ -20,7 +20,7 @@ export async function show(root, _rest, context) {
       await work();
       await draw();
     } catch (error) {
-      toast([error.what, error.why].filter(Boolean).join(" "));
+      toast(told(error));
     }
   };
 

@@ -2,7 +2,7 @@
 
 import { fill, h, toast } from "../dom.js";
 import { t } from "../i18n.js";
-import { head, saveSettings } from "../parts.js";
+import { head, saveSettings, told } from "../parts.js";
 
 export async function show(root, _rest, context) {
   const { settings } = context.environment;
@@ -11,7 +11,7 @@ export async function show(root, _rest, context) {
       context.obey(await saveSettings(context, changes));
       toast(t("settings.saved"));
     } catch (error) {
-      toast(error.why || error.what);
+      toast(told(error));
     }
   };
   const select = (name, options) => h("div", { class: "field" }, h("label", { for: name }, t(`settings.${name}`)),

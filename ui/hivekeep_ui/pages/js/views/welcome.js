@@ -3,7 +3,7 @@
 import { get, post } from "../api.js";
 import { fill, h, toast } from "../dom.js";
 import { bytes, t } from "../i18n.js";
-import { chooseFolder, dropZone, head, runLink, saveSettings } from "../parts.js";
+import { chooseFolder, dropZone, head, runLink, saveSettings, told } from "../parts.js";
 
 export async function show(root, _rest, context) {
   const { models } = await get("/v1/models");
@@ -23,7 +23,7 @@ export async function show(root, _rest, context) {
       const run = await post("/v1/samples/run", {});
       location.hash = `#run/${run.id}`;
     } catch (error) {
-      toast([error.what, error.why].filter(Boolean).join(" "));
+      toast(told(error));
     }
   };
   const watch = async () => {
@@ -34,7 +34,7 @@ export async function show(root, _rest, context) {
       await saveSettings(context, { welcomed: true });
       location.hash = "#folders";
     } catch (error) {
-      toast([error.what, error.why].filter(Boolean).join(" "));
+      toast(told(error));
     }
   };
   const later = async () => {

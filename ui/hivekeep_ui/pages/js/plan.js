@@ -1,0 +1,199 @@
+// A plan that a person may change before it is carried out: tasks, what each gives, its tools.
+
+import { post } from "./api.js";
+import { fill, h, icon } from "./dom.js";
+import { has, number, t } from "./i18n.js";
+import { trouble } from "./parts.js";
+
+const TYPES = ["text", "identifier", "name", "date", "amount", "number", "integer", "currency", "boolean", "prose"];
+const WAIT = 350;
+
+/**
+ * The editor of one waiting plan; `plan` is the daemon's view of it, `tools` what tasks may be given.
+ * `checked(ok)` is called whenever it is known whether the plan can be carried out.
+ */
+export function planEditor(run, plan, tools, documents, checked) {
+  let tasks = plan.tasks.map(plain);
+  let yaml = plan.yaml;
+  let asText = false;
+  let dirty = false;
+  let timer = 0;
+  let turn = 0;
+  const said = h("div", { class: "note", role: "status" });
+  const body = h("div", { class: "stack" });
+  const form = modeButton("plan.form", false);
+  const text = modeButton("plan.text", true);
+  const root = h("section", { class: "stack", "aria-label": t("plan.title") },
+    h("div", { class: "row spread" }, h("h2", {}, t("plan.title")), h("div", { class: "row", role: "group", "aria-label": t("plan.mode") }, form, text)),
+    said, body);
+
+  function modeButton(label, wanted) {
+    return h("button", { type: "button", class: "plain", on: { click: () => change(wanted) } }, t(label));
+  }
+
+  async function change(wanted) {
+    if (wanted === asText) return;
+    if (dirty && !(await check())) return;
+    asText = wanted;
+    draw();
+  }
+
+  const source = () => (asText ? yaml : JSON.stringify({ tasks }));
+
+  function touched() {
+    dirty = true;
+    checked(false);
+    clearTimeout(timer);
+    timer = setTimeout(check, WAIT);
+  }
+
+  async function check() {
+    clearTimeout(timer);
+    const mine = ++turn;
+    try {
+      const found = await post(`/v1/runs/${run}/plan/check`, { text: dirty ? source() : "" });
+      if (mine !== turn) return false;
+      if (found.ok) {
+        yaml = found.yaml;
+        if (asText) tasks = found.tasks.map(plain);
+      }
+      said.className = found.ok ? "note good" : "note bad";
+      fill(said, icon(found.ok ? "check" : "alert"), found.ok ? h("span", {}, t("plan.sound")) : trouble(found.problem));
+      checked(found.ok);
+      return found.ok;
+    } catch (error) {
+      said.className = "note bad";
+      fill(said, icon("alert"), trouble(error));
+      checked(false);
+      return false;
+    }
+  }
+
+  function draw() {
+    form.setAttribute("aria-pressed", String(!asText));
+    text.setAttribute("aria-pressed", String(asText));
+    if (asText) {
+      const area = h("textarea", { id: "plan-text", class: "code", spellcheck: "false", value: yaml, on: { input: () => {
+        yaml = area.value;
+        touched();
+      } } });
+      fill(body, h("div", { class: "field" }, h("label", { for: "plan-text" }, t("plan.yaml")), area));
+      return;
+    }
+    fill(body, tasks.map(taskCard),
+      h("div", {}, h("button", { type: "button", on: { click: () => edit(() => tasks.push(fresh())) } }, t("plan.task.add"))));
+  }
+
+  /** Change the plan's shape and show it anew. */
+  function edit(work) {
+    work();
+    touched();
+    draw();
+  }
+
+  function fresh() {
+    const before = tasks.at(-1);
+    let count = tasks.length + 1;
+    while (tasks.some((task) => task.id === `task${count}`)) count += 1;
+    return { id: `task${count}`, goal: "", each_document: false, tools: [], after: before ? [before.id] : [], outputs: [{ name: "answer", type: "prose", description: "" }] };
+  }
+
+  function taskCard(task, index) {
+    const id = (name) => `task-${index}-${name}`;
+    const goal = h("textarea", { id: id("goal"), rows: "2", class: "words", maxlength: "2000", value: task.goal, on: { input: () => {
+      task.goal = goal.value;
+      touched();
+    } } });
+    const name = h("input", { id: id("id"), value: task.id, maxlength: "30", pattern: "[a-z][a-z0-9_\\-]{0,29}", autocomplete: "off", spellcheck: "false", on: { input: () => {
+      rename(task, name.value);
+      touched();
+    } } });
+    const how = h("select", { id: id("how"), disabled: documents === 0, on: { change: () => edit(() => {
+      task.each_document = how.value === "each";
+      if (task.each_document) task.tools = [];
+    }) } },
+      h("option", { value: "once", selected: !task.each_document }, t("plan.once")),
+      h("option", { value: "each", selected: task.each_document }, t("plan.each", { count: number(documents) })));
+    return h("fieldset", { class: "card stack task", "aria-describedby": id("about") },
+      h("legend", {}, t("plan.task", { number: number(index + 1) })),
+      h("p", { id: id("about"), class: "small muted" }, task.each_document ? t("plan.each.text") : t("plan.once.text")),
+      h("div", { class: "field" }, h("label", { for: id("goal") }, t("plan.goal")), goal),
+      h("div", { class: "pairs" },
+        h("div", { class: "field" }, h("label", { for: id("id") }, t("plan.id")), name),
+        h("div", { class: "field" }, h("label", { for: id("how") }, t("plan.how")), how)),
+      index > 0 && choices(t("plan.after"), tasks.slice(0, index).map((other) => [other.id, other.id, ""]), task.after, id("after")),
+      !task.each_document && choices(t("plan.tools"), tools.map((tool) => [tool.name, tool.name, toolText(tool)]), task.tools, id("tools")),
+      outputs(task, id),
+      h("div", { class: "row" },
+        h("button", { type: "button", class: "plain danger", disabled: tasks.length === 1, "aria-label": t("plan.task.remove.label", { number: number(index + 1) }), on: { click: () => edit(() => drop(task)) } }, t("plan.task.remove"))));
+  }
+
+  function choices(title, rows, chosen, id) {
+    return h("div", { class: "field", role: "group", "aria-labelledby": id },
+      h("span", { id, class: "label" }, title),
+      h("div", { class: "ticks" }, rows.map(([value, label, about]) => {
+        const box = h("input", { type: "checkbox", id: `${id}-${value}`, checked: chosen.includes(value), on: { change: () => {
+          if (box.checked) chosen.push(value);
+          else chosen.splice(chosen.indexOf(value), 1);
+          touched();
+        } } });
+        return h("div", { class: "check" }, box, h("label", { for: `${id}-${value}` }, h("code", {}, label), about && h("span", { class: "small muted" }, ` ${about}`)));
+      })));
+  }
+
+  function outputs(task, id) {
+    return h("div", { class: "field" },
+      h("span", { class: "label" }, t("plan.outputs")),
+      h("ul", { class: "stack outputs" }, task.outputs.map((output, row) => {
+        const part = (name) => `${id(name)}-${row}`;
+        const keep = (key, input) => () => {
+          output[key] = input.value;
+          touched();
+        };
+        const name = h("input", { id: part("name"), value: output.name, maxlength: "30", placeholder: t("plan.output.name"), "aria-label": t("plan.output.name"), autocomplete: "off", spellcheck: "false" });
+        name.addEventListener("input", keep("name", name));
+        const type = h("select", { id: part("type"), "aria-label": t("plan.output.type") }, TYPES.map((kind) => h("option", { value: kind, selected: kind === output.type }, t(`type.${kind}`))));
+        type.addEventListener("change", keep("type", type));
+        const about = h("input", { id: part("about"), value: output.description, maxlength: "300", placeholder: t("plan.output.about"), "aria-label": t("plan.output.about") });
+        about.addEventListener("input", keep("description", about));
+        const gone = h("button", { type: "button", class: "plain", "aria-label": t("plan.output.remove", { name: output.name }), disabled: task.outputs.length === 1, on: { click: () => edit(() => task.outputs.splice(row, 1)) } }, icon("close"));
+        return h("li", { class: "output" }, name, type, about, gone);
+      })),
+      h("div", {}, h("button", { type: "button", class: "plain", on: { click: () => edit(() => task.outputs.push({ name: "", type: "text", description: "" })) } }, t("plan.output.add"))));
+  }
+
+  function rename(task, name) {
+    for (const other of tasks) other.after = other.after.map((before) => (before === task.id ? name : before));
+    task.id = name;
+  }
+
+  function drop(task) {
+    tasks = tasks.filter((other) => other !== task);
+    for (const other of tasks) other.after = other.after.filter((before) => before !== task.id);
+  }
+
+  draw();
+  check();
+  return {
+    root,
+    /** What to accept: nothing where the plan is still as it was proposed. */
+    source: () => (dirty ? source() : ""),
+    stop: () => clearTimeout(timer),
+  };
+}
+
+/** What a tool does, in the person's words if there are some. */
+function toolText(tool) {
+  return has(`tool.${tool.name}`) ? t(`tool.${tool.name}`) : tool.description;
+}
+
+function plain(task) {
+  return {
+    id: task.id,
+    goal: task.goal,
+    each_document: task.each_document,
+    tools: [...task.tools],
+    after: [...task.after],
+    outputs: task.outputs.map(({ name, type, description }) => ({ name, type, description })),
+  };
+}
