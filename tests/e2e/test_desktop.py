@@ -92,7 +92,7 @@ def browser(served: str) -> Iterator[Browser]:
 
 
 VIEWS = ["welcome", "home", "runs", "approvals", "folders", "recipes", "recipes/invoices",
-         "models", "policy", "audit", "settings", "run/none"]  # fmt: skip
+         "models", "policy", "audit", "settings", "run/none", "ask", "schedules"]  # fmt: skip
 
 
 def test_the_test_port_lets_nobody_in_without_the_token(browser: Browser, served: str) -> None:
@@ -193,12 +193,28 @@ def test_the_swarm_shows_300_agents_and_moves_with_the_keys(browser: Browser) ->
       first.focus();
       first.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true }));
       document.activeElement.click();
-      const shapes = [...cells.grid.querySelectorAll("path")].map((p) => p.getAttribute("d"));
-      return { count: cells.grid.children.length, chosen, shapes: new Set(shapes).size,
-               label: document.activeElement.ariaLabel };
+      const buttons = [...cells.grid.querySelectorAll("button")];
+      const canvas = cells.grid.querySelector("canvas");
+      // The opaque points of a cell: its shape, whatever its colour.
+      const shapeOf = (button) => {
+        const scale = canvas.width / cells.grid.clientWidth;
+        const box = [button.offsetLeft, button.offsetTop, button.offsetWidth, button.offsetWidth];
+        const pixels = canvas.getContext("2d").getImageData(...box.map((n) => n * scale)).data;
+        return [...pixels].map((n, i) => (i % 4 === 3 && n > 127 ? 1 : 0)).join("");
+      };
+      const inked = (text) => (text.match(/1/g) ?? []).length;
+      const at = (n) => shapeOf(buttons[n]);
+      const found = { count: buttons.length, chosen, label: document.activeElement.ariaLabel,
+        same: at(1) === at(3) && at(0) === at(2), different: at(0) !== at(1),
+        inked: inked(at(0)) > 20 && inked(at(299)) > 20 };
+      cells.stop();
+      return found;
     }"""
     found = browser.page.evaluate(script)
-    assert found == {"count": 300, "chosen": ["a1"], "label": "1.pdf: done", "shapes": 2}
+    assert found == {
+        "count": 300, "chosen": ["a1"], "label": "1.pdf: done", "same": True, "different": True,
+        "inked": True,
+    }  # fmt: skip
 
 
 @pytest.fixture
