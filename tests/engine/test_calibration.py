@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
@@ -10,7 +11,7 @@ import pytest
 
 from hivekeep.domain.errors import EngineError
 from hivekeep.engine.calibration import Calibrations, Rates, choose
-from hivekeep.engine.hardware import measure_limits
+from hivekeep.engine.hardware import Limits, limits_measured_apart, measure_limits
 from hivekeep.engine.settings import default_tuning
 
 RATES = Rates(
@@ -51,8 +52,9 @@ def test_a_measurement_is_kept_for_these_weights_on_this_machine(
         calibrations.measure("m", other)
 
 
-def test_the_hardwares_limits_are_finite_and_positive() -> None:
-    limits = measure_limits(1)
+@pytest.mark.parametrize("measure", [measure_limits, limits_measured_apart])
+def test_the_hardwares_limits_are_finite_and_positive(measure: Callable[[int], Limits]) -> None:
+    limits = measure(1)
     assert limits.bandwidth > 1e8
     assert limits.flops > 1e8
     assert limits.decode(10**9) == limits.bandwidth / 1e9

@@ -13,12 +13,13 @@ const WAIT = 350;
  * `checked(ok)` is called whenever it is known whether the plan can be carried out.
  */
 export function planEditor(run, plan, tools, documents, checked) {
-  let tasks = plan.tasks.map(plain);
+  let tasks = linked(plan.tasks);
   let yaml = plan.yaml;
   let asText = false;
   let dirty = false;
   let timer = 0;
   let turn = 0;
+  let names = [];
   const said = h("div", { class: "note", role: "status" });
   const body = h("div", { class: "stack" });
   const form = modeButton("plan.form", false);
@@ -38,7 +39,7 @@ export function planEditor(run, plan, tools, documents, checked) {
     draw();
   }
 
-  const source = () => (asText ? yaml : JSON.stringify({ tasks }));
+  const source = () => (asText ? yaml : JSON.stringify({ tasks: tasks.map((task) => ({ ...task, after: task.after.map(({ id }) => id) })) }));
 
   function touched() {
     dirty = true;
@@ -55,7 +56,7 @@ export function planEditor(run, plan, tools, documents, checked) {
       if (mine !== turn) return false;
       if (found.ok) {
         yaml = found.yaml;
-        if (asText) tasks = found.tasks.map(plain);
+        if (asText) tasks = linked(found.tasks);
       }
       said.className = found.ok ? "note good" : "note bad";
       fill(said, icon(found.ok ? "check" : "alert"), found.ok ? h("span", {}, t("plan.sound")) : trouble(found.problem));
@@ -80,22 +81,24 @@ export function planEditor(run, plan, tools, documents, checked) {
       fill(body, h("div", { class: "field" }, h("label", { for: "plan-text" }, t("plan.yaml")), area));
       return;
     }
+    names = [];
     fill(body, tasks.map(taskCard),
-      h("div", {}, h("button", { type: "button", on: { click: () => edit(() => tasks.push(fresh())) } }, t("plan.task.add"))));
+      h("div", {}, h("button", { type: "button", on: { click: () => edit(() => tasks.push(fresh()), `task-${tasks.length}-goal`) } }, t("plan.task.add"))));
   }
 
-  /** Change the plan's shape and show it anew. */
-  function edit(work) {
+  /** Change the plan's shape, show it anew, and put the focus where the work goes on. */
+  function edit(work, focus) {
     work();
     touched();
     draw();
+    document.getElementById(focus)?.focus();
   }
 
   function fresh() {
     const before = tasks.at(-1);
     let count = tasks.length + 1;
     while (tasks.some((task) => task.id === `task${count}`)) count += 1;
-    return { id: `task${count}`, goal: "", each_document: false, tools: [], after: before ? [before.id] : [], outputs: [{ name: "answer", type: "prose", description: "" }] };
+    return { id: `task${count}`, goal: "", each_document: false, tools: [], after: before ? [before] : [], outputs: [{ name: "answer", type: "prose", description: "" }] };
   }
 
   function taskCard(task, index) {
@@ -111,7 +114,7 @@ export function planEditor(run, plan, tools, documents, checked) {
     const how = h("select", { id: id("how"), disabled: documents === 0, on: { change: () => edit(() => {
       task.each_document = how.value === "each";
       if (task.each_document) task.tools = [];
-    }) } },
+    }, id("how")) } },
       h("option", { value: "once", selected: !task.each_document }, t("plan.once")),
       h("option", { value: "each", selected: task.each_document }, t("plan.each", { count: number(documents) })));
     return h("fieldset", { class: "card stack task", "aria-describedby": id("about") },
@@ -121,23 +124,28 @@ export function planEditor(run, plan, tools, documents, checked) {
       h("div", { class: "pairs" },
         h("div", { class: "field" }, h("label", { for: id("id") }, t("plan.id")), name),
         h("div", { class: "field" }, h("label", { for: id("how") }, t("plan.how")), how)),
-      index > 0 && choices(t("plan.after"), tasks.slice(0, index).map((other) => [other.id, other.id, ""]), task.after, id("after")),
-      !task.each_document && choices(t("plan.tools"), tools.map((tool) => [tool.name, tool.name, toolText(tool)]), task.tools, id("tools")),
+      index > 0 && choices(t("plan.after"), id("after"), tasks.slice(0, index).map((other) => {
+        const shown = h("code", {}, other.id);
+        names.push([other, shown]);
+        return { shown, about: "", chosen: task.after, value: other };
+      })),
+      !task.each_document && choices(t("plan.tools"), id("tools"), tools.map((tool) => (
+        { shown: h("code", {}, tool.name), about: toolText(tool), chosen: task.tools, value: tool.name }))),
       outputs(task, id),
       h("div", { class: "row" },
-        h("button", { type: "button", class: "plain danger", disabled: tasks.length === 1, "aria-label": t("plan.task.remove.label", { number: number(index + 1) }), on: { click: () => edit(() => drop(task)) } }, t("plan.task.remove"))));
+        h("button", { type: "button", class: "plain danger", disabled: tasks.length === 1, "aria-label": t("plan.task.remove.label", { number: number(index + 1) }), on: { click: () => edit(() => drop(task), "task-0-goal") } }, t("plan.task.remove"))));
   }
 
-  function choices(title, rows, chosen, id) {
+  function choices(title, id, rows) {
     return h("div", { class: "field", role: "group", "aria-labelledby": id },
       h("span", { id, class: "label" }, title),
-      h("div", { class: "ticks" }, rows.map(([value, label, about]) => {
-        const box = h("input", { type: "checkbox", id: `${id}-${value}`, checked: chosen.includes(value), on: { change: () => {
+      h("div", { class: "ticks" }, rows.map(({ shown, about, chosen, value }, row) => {
+        const box = h("input", { type: "checkbox", id: `${id}-${row}`, checked: chosen.includes(value), on: { change: () => {
           if (box.checked) chosen.push(value);
           else chosen.splice(chosen.indexOf(value), 1);
           touched();
         } } });
-        return h("div", { class: "check" }, box, h("label", { for: `${id}-${value}` }, h("code", {}, label), about && h("span", { class: "small muted" }, ` ${about}`)));
+        return h("div", { class: "check" }, box, h("label", { for: `${id}-${row}` }, shown, about && h("span", { class: "small muted" }, ` ${about}`)));
       })));
   }
 
@@ -156,20 +164,21 @@ export function planEditor(run, plan, tools, documents, checked) {
         type.addEventListener("change", keep("type", type));
         const about = h("input", { id: part("about"), value: output.description, maxlength: "300", placeholder: t("plan.output.about"), "aria-label": t("plan.output.about") });
         about.addEventListener("input", keep("description", about));
-        const gone = h("button", { type: "button", class: "plain", "aria-label": t("plan.output.remove", { name: output.name }), disabled: task.outputs.length === 1, on: { click: () => edit(() => task.outputs.splice(row, 1)) } }, icon("close"));
+        const gone = h("button", { type: "button", class: "plain", "aria-label": t("plan.output.remove", { name: output.name }), disabled: task.outputs.length === 1, on: { click: () => edit(() => task.outputs.splice(row, 1), `${id("name")}-${Math.max(row - 1, 0)}`) } }, icon("close"));
         return h("li", { class: "output" }, name, type, about, gone);
       })),
-      h("div", {}, h("button", { type: "button", class: "plain", on: { click: () => edit(() => task.outputs.push({ name: "", type: "text", description: "" })) } }, t("plan.output.add"))));
+      h("div", {}, h("button", { type: "button", class: "plain", on: { click: () => edit(() => task.outputs.push({ name: "", type: "text", description: "" }), `${id("name")}-${task.outputs.length}`) } }, t("plan.output.add"))));
   }
 
+  /** Another short name for a task, also where others refer to it. */
   function rename(task, name) {
-    for (const other of tasks) other.after = other.after.map((before) => (before === task.id ? name : before));
     task.id = name;
+    for (const [other, shown] of names) if (other === task) fill(shown, name);
   }
 
   function drop(task) {
     tasks = tasks.filter((other) => other !== task);
-    for (const other of tasks) other.after = other.after.filter((before) => before !== task.id);
+    for (const other of tasks) other.after = other.after.filter((before) => before !== task);
   }
 
   draw();
@@ -187,13 +196,16 @@ function toolText(tool) {
   return has(`tool.${tool.name}`) ? t(`tool.${tool.name}`) : tool.description;
 }
 
-function plain(task) {
-  return {
+/** The tasks with what a person may change; `after` holds the tasks themselves, whatever they are called. */
+function linked(tasks) {
+  const found = tasks.map((task) => ({
     id: task.id,
     goal: task.goal,
     each_document: task.each_document,
     tools: [...task.tools],
-    after: [...task.after],
+    after: [],
     outputs: task.outputs.map(({ name, type, description }) => ({ name, type, description })),
-  };
+  }));
+  tasks.forEach((task, place) => (found[place].after = found.filter(({ id }) => task.after.includes(id))));
+  return found;
 }
