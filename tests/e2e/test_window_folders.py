@@ -62,7 +62,7 @@ def test_one_folder_is_paused_looked_at_and_goes_on(
     (inbox / "notes.tmp").write_text("not this")
     card.get_by_role("button", name="What would be picked up now").click()
     dialog = browser.page.get_by_role("dialog")
-    dialog.get_by_text("1 files would be processed now.").wait_for()
+    dialog.get_by_text("Would be processed now: 1").wait_for()
     assert "onerror" in dialog.locator("td").first.inner_text()
     assert dialog.locator("img, script").count() == 0
     require_accessible(browser, "outlook")
