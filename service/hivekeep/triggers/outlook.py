@@ -110,7 +110,7 @@ def look_ahead(
             files.append(Outlook(path, seen.size, Fate.NEW))
         else:
             room -= seen.size
-            examined = examine(path, root, hash_file, wait_for_writer=True)
+            examined = examine(path, root, hash_file, wait_for_writer=True, must_tell=False)
             if not isinstance(examined, Gone):
                 files.append(_judge(config, inventory, seen, examined))
     order = list(Fate)

@@ -32,6 +32,7 @@ export default {
   "do.write_file": "写入 {path}",
   "error.answered": "此问题已有答复。",
   "error.busy": "有运行正在进行。",
+  "error.cut_off": "请求过长，或中途中断。",
   "error.disk": "磁盘空间不足，无法容纳 {model}。",
   "error.download": "不允许从 {host} 下载模型。",
   "error.ended": "运行 {run} 已结束。",
