@@ -13,7 +13,7 @@ const WAIT = 350;
  * `checked(ok)` is called whenever it is known whether the plan can be carried out.
  */
 export function planEditor(run, plan, tools, documents, checked) {
-  let tasks = linked(plan.tasks);
+  let tasks = linked(plan.form);
   let yaml = plan.yaml;
   let asText = false;
   let dirty = false;
@@ -39,7 +39,7 @@ export function planEditor(run, plan, tools, documents, checked) {
     draw();
   }
 
-  const source = () => (asText ? yaml : JSON.stringify({ tasks: tasks.map((task) => ({ ...task, after: task.after.map(({ id }) => id) })) }));
+  const source = () => (asText ? yaml : JSON.stringify({ tasks: tasks.map(written) }));
 
   function touched() {
     dirty = true;
@@ -98,7 +98,7 @@ export function planEditor(run, plan, tools, documents, checked) {
     const before = tasks.at(-1);
     let count = tasks.length + 1;
     while (tasks.some((task) => task.id === `task${count}`)) count += 1;
-    return { id: `task${count}`, goal: "", each_document: false, tools: [], after: before ? [before] : [], outputs: [{ name: "answer", type: "prose", description: "" }] };
+    return { id: `task${count}`, goal: "", each_document: false, tools: [], after: before ? [before] : [], outputs: [{ name: "answer", type: "prose", description: "" }], more: {} };
   }
 
   function taskCard(task, index) {
@@ -111,7 +111,8 @@ export function planEditor(run, plan, tools, documents, checked) {
       rename(task, name.value);
       touched();
     } } });
-    const how = h("select", { id: id("how"), disabled: documents === 0, on: { change: () => edit(() => {
+    const byCode = Boolean(task.more.work);
+    const how = h("select", { id: id("how"), disabled: documents === 0 || byCode, on: { change: () => edit(() => {
       task.each_document = how.value === "each";
       if (task.each_document) task.tools = [];
     }, id("how")) } },
@@ -119,7 +120,7 @@ export function planEditor(run, plan, tools, documents, checked) {
       h("option", { value: "each", selected: task.each_document }, t("plan.each", { count: number(documents) })));
     return h("fieldset", { class: "card stack task", "aria-describedby": id("about") },
       h("legend", {}, t("plan.task", { number: number(index + 1) })),
-      h("p", { id: id("about"), class: "small muted" }, task.each_document ? t("plan.each.text") : t("plan.once.text")),
+      h("p", { id: id("about"), class: "small muted" }, byCode ? t(`plan.work.${task.more.work}`) : task.each_document ? t("plan.each.text") : t("plan.once.text")),
       h("div", { class: "field" }, h("label", { for: id("goal") }, t("plan.goal")), goal),
       h("div", { class: "pairs" },
         h("div", { class: "field" }, h("label", { for: id("id") }, t("plan.id")), name),
@@ -129,11 +130,26 @@ export function planEditor(run, plan, tools, documents, checked) {
         names.push([other, shown]);
         return { shown, about: "", chosen: task.after, value: other };
       })),
-      !task.each_document && choices(t("plan.tools"), id("tools"), tools.map((tool) => (
+      Object.keys(task.more).some((key) => key !== "work") && details(task.more),
+      !task.each_document && !byCode && choices(t("plan.tools"), id("tools"), tools.map((tool) => (
         { shown: h("code", {}, tool.name), about: toolText(tool), chosen: task.tools, value: tool.name }))),
-      outputs(task, id),
+      (!byCode || task.outputs.length > 0) && outputs(task, id),
       h("div", { class: "row" },
         h("button", { type: "button", class: "plain danger", disabled: tasks.length === 1, "aria-label": t("plan.task.remove.label", { number: number(index + 1) }), on: { click: () => edit(() => drop(task), "task-0-goal") } }, t("plan.task.remove"))));
+  }
+
+  /** What of a task is changed as text only. */
+  function details({ where = [], figures = [], sort = "", most = 0, folder = "" }) {
+    const rows = [
+      [t("plan.where"), where.map((one) => `${one.field} ${one.is.replaceAll("_", " ")} ${one.value}`).join("; ")],
+      [t("plan.figures"), figures.map((one) => `${one.take} ${one.field}`).join("; ")],
+      [t("plan.sort"), sort],
+      [t("plan.most"), most ? number(most) : ""],
+      [t("plan.folder"), folder],
+    ];
+    return h("div", { class: "stack" },
+      h("dl", { class: "facts" }, rows.filter(([, value]) => value).map(([name, value]) => [h("dt", {}, name), h("dd", {}, h("code", {}, value))])),
+      h("p", { class: "small muted" }, t("plan.details.text")));
   }
 
   function choices(title, id, rows) {
@@ -160,7 +176,7 @@ export function planEditor(run, plan, tools, documents, checked) {
         };
         const name = h("input", { id: part("name"), value: output.name, maxlength: "30", placeholder: t("plan.output.name"), "aria-label": t("plan.output.name"), autocomplete: "off", spellcheck: "false" });
         name.addEventListener("input", keep("name", name));
-        const type = h("select", { id: part("type"), "aria-label": t("plan.output.type") }, TYPES.map((kind) => h("option", { value: kind, selected: kind === output.type }, t(`type.${kind}`))));
+        const type = h("select", { id: part("type"), "aria-label": t("plan.output.type") }, [...new Set([...TYPES, output.type])].map((kind) => h("option", { value: kind, selected: kind === output.type }, has(`type.${kind}`) ? t(`type.${kind}`) : kind)));
         type.addEventListener("change", keep("type", type));
         const about = h("input", { id: part("about"), value: output.description, maxlength: "300", placeholder: t("plan.output.about"), "aria-label": t("plan.output.about") });
         about.addEventListener("input", keep("description", about));
@@ -196,16 +212,22 @@ function toolText(tool) {
   return has(`tool.${tool.name}`) ? t(`tool.${tool.name}`) : tool.description;
 }
 
+/** A task as the daemon reads it. */
+function written({ more, after, ...task }) {
+  return { ...more, ...task, after: after.map(({ id }) => id) };
+}
+
 /** The tasks with what a person may change; `after` holds the tasks themselves, whatever they are called. */
 function linked(tasks) {
-  const found = tasks.map((task) => ({
-    id: task.id,
-    goal: task.goal,
-    each_document: task.each_document,
-    tools: [...task.tools],
+  const found = tasks.map(({ id, goal, each_document: each = false, tools = [], after: _, outputs = [], ...more }) => ({
+    id,
+    goal,
+    each_document: each,
+    tools: [...tools],
     after: [],
-    outputs: task.outputs.map(({ name, type, description }) => ({ name, type, description })),
+    outputs: outputs.map((output) => ({ description: "", ...output })),
+    more, // what is changed as text only: conditions, order, figures, folders
   }));
-  tasks.forEach((task, place) => (found[place].after = found.filter(({ id }) => task.after.includes(id))));
+  tasks.forEach((task, place) => (found[place].after = found.filter(({ id }) => (task.after ?? []).includes(id))));
   return found;
 }

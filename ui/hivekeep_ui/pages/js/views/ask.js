@@ -212,6 +212,7 @@ async function decide(root, data) {
     head(t("plan.head"), t("plan.intro"), drop, go),
     h("section", { class: "card" }, request(data)),
     detail.plan.simplest && h("div", { class: "note warn" }, icon("alert"), h("span", {}, t("plan.simplest"))),
+    detail.plan.note && h("p", { class: "small muted" }, detail.plan.note),
     problem,
     editor.root,
     h("p", { class: "small muted" }, t("plan.policy")),

@@ -86,7 +86,7 @@ async function documents(run) {
 function answer(data) {
   const tasks = data.plan?.tasks ?? [];
   const last = tasks.filter((task) => !task.each_document && !tasks.some((other) => other.after.includes(task.id)));
-  const agents = last.map((task) => [task, data.agents.find((agent) => agent.role === "task" && agent.task === task.id && !agent.parent)]);
+  const agents = last.filter((task) => (task.work ?? "agent") === "agent").map((task) => [task, data.agents.find((agent) => agent.role === "task" && agent.task === task.id && !agent.parent)]);
   return h("section", { class: "card stack" }, h("h2", {}, t("run.answer")), h("blockquote", { class: "asked" }, data.goal),
     agents.length === 0 && h("p", { class: "muted" }, t("run.answer.below")),
     agents.map(([task, agent]) => h("div", { class: "stack" },
