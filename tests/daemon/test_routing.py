@@ -116,7 +116,10 @@ async def test_no_request_makes_the_server_fail(
 async def test_errors_and_wrong_addresses_say_what_to_do(client: httpx.AsyncClient) -> None:
     denied = await client.delete("/v1/things/3")
     assert (denied.status_code, denied.json()["error"]["what"]) == (403, "3 stays.")
-    for method, path, status in (("GET", "/v1/nothing", 404), ("PUT", "/v1/things", 405)):
+    for method, path, status in (
+        ("GET", "/v1/nothing", 404), ("PUT", "/v1/things", 405), ("GET", "/v1/things/1/", 404),
+        ("GET", "/v1/things/%2F", 404),
+    ):  # fmt: skip
         reply = await client.request(method, path)
         assert reply.status_code == status
         assert set(reply.json()["error"]) >= {"code", "what", "why", "next"}

@@ -140,7 +140,10 @@ def application(
         Route(operation.path, _endpoint(operation), methods=[operation.method])
         for operation in routes.operations
     ]
-    return Starlette(routes=served, middleware=guards, exception_handlers=errors)
+    application = Starlette(routes=served, middleware=guards, exception_handlers=errors)
+    # An address with a slash too many is a wrong address, which is said as for any other.
+    application.router.redirect_slashes = False
+    return application
 
 
 def json_response(content: Any, status: int = 200) -> Response:
