@@ -6,10 +6,13 @@ after a write that failed, the segment ends where the last good write ended, or 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
 import sys
+import tempfile
+import time
 from pathlib import Path
 from typing import IO
 
@@ -18,6 +21,8 @@ from hivekeep.domain.errors import AuditError
 
 # The second where the first does not fit any more.
 _AHEAD = (1 << 20, 64 << 10)
+_UNFINISHED = ".new"
+_ABANDONED = 3600.0
 
 
 def segment_path(folder: Path, number: int) -> Path:
@@ -67,15 +72,29 @@ def write_durably(path: Path, data: bytes) -> None:
 def write_derived(path: Path, data: bytes) -> None:
     """Replace a file that can be made again; it is not synced.
 
+    Threads and processes may do so at the same time; the last one wins.
+
     :raises OSError: if it cannot be written.
     """
-    temporary = path.with_name(path.name + ".new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=_UNFINISHED, dir=path.parent)
+    temporary = Path(name)
     try:
-        write_all(descriptor, data)
-    finally:
-        os.close(descriptor)
-    temporary.replace(path)
+        try:
+            write_all(descriptor, data)
+        finally:
+            os.close(descriptor)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def clear_derived(folder: Path) -> None:
+    """Remove what a kill left of :func:`write_derived` in ``folder``, if it is an hour old."""
+    with contextlib.suppress(OSError):
+        for left in folder.glob(f"*{_UNFINISHED}"):
+            if left.stat().st_mtime < time.time() - _ABANDONED:
+                left.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -73,6 +73,7 @@ def index_sealed(folder: Path, reader: ReadingKey) -> int:
     :raises OSError: if one cannot be written.
     """
     built = 0
+    files.clear_derived(folder / "derived")
     for path in segment_paths(folder)[:-1]:
         number = path.name[8:16]
         if not (folder / "derived" / f"{number}.index").exists():
