@@ -46,7 +46,7 @@ def require_accessible(browser: Browser, place: str) -> None:
         page.set_viewport_size({"width": width, "height": 800})
         found: list[Any] = Axe().run(page).response["violations"]
         told = [(v["id"], [node["target"] for node in v["nodes"]]) for v in found]
-        assert told == [], (place, scheme, width)
+        assert not told, (place, scheme, width, told)
         wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
         assert not wide, (place, width)
     page.emulate_media(color_scheme="light", reduced_motion="reduce")

@@ -229,6 +229,15 @@ def test_without_permission_nothing_is_connected_to(
         made.store.pull("tiny")
     assert caught.value.rule == "network.model_downloads"
     assert site.requests == []
+    # A download that never began is no incomplete one.
+    assert [status.state for status in made.store.list()] == [ModelState.ABSENT]
+    assert not list(made.folder.glob("*.partial"))
+
+
+def test_an_empty_folder_of_a_download_is_no_download(bench: MakeBench, weights: bytes) -> None:
+    made = bench(make_entry(weights))
+    (made.folder / "tiny.partial").mkdir(parents=True)
+    assert [status.state for status in made.store.list()] == [ModelState.ABSENT]
 
 
 def test_a_folder_serves_where_policy_forbids_the_network(

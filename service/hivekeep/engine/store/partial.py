@@ -35,6 +35,16 @@ class Partial:
         with suppress(FileNotFoundError):
             shutil.rmtree(self.folder)
 
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """The folder for one attempt; what it leaves is kept for the next, but no empty folder."""
+        self.create()
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                self.folder.rmdir()
+
     @property
     def length(self) -> int:
         """Bytes of the model at hand."""

@@ -155,24 +155,24 @@ class ModelStore:
                     return path
                 path.unlink()
             partial = self._partial(entry)
-            partial.create()
-            refuse_too_small(
-                entry,
-                sources,
-                partial,
-                tell,
-                memory=self._memory(),
-                free=self._free_space(self.folder),
-            )
-            obtain(
-                entry,
-                sources,
-                partial,
-                tell,
-                client=self._client or default_client,
-                permit=self._permit,
-                sleep=self._sleep,
-            )
+            with partial.attempt():
+                refuse_too_small(
+                    entry,
+                    sources,
+                    partial,
+                    tell,
+                    memory=self._memory(),
+                    free=self._free_space(self.folder),
+                )
+                obtain(
+                    entry,
+                    sources,
+                    partial,
+                    tell,
+                    client=self._client or default_client,
+                    permit=self._permit,
+                    sleep=self._sleep,
+                )
             partial.weights.chmod(0o644)
             partial.weights.replace(path)
             write_stamp(path, entry.sha256)
@@ -227,7 +227,7 @@ class ModelStore:
         path = self._path(entry)
         if is_stamped(path, entry.sha256):
             return ModelState.INSTALLED
-        if path.exists() or self._partial(entry).folder.exists():
+        if path.exists() or self._partial(entry).used:
             return ModelState.PARTIAL
         return ModelState.ABSENT
 

@@ -90,6 +90,6 @@ function form(found, field, title, close) {
     h("div", { class: "field" }, h("label", { for: "right" }, title), value),
     h("h3", {}, t("example.lines")), shown,
     problem,
-    h("div", { class: "row" }, save, h("button", { type: "button", on: { click: close } }, t("action.cancel")),
+    h("div", { class: "row actions" }, save, h("button", { type: "button", on: { click: close } }, t("action.cancel")),
       h("a", { href: `#recipes/${encodeURIComponent(found.recipe)}`, on: { click: close } }, t("example.recipe"))));
 }
