@@ -128,7 +128,9 @@ async def test_a_plan_waits_for_a_person_who_may_change_it(tmp_path: Path) -> No
             text = graph_yaml(record.graph)
             other_tool = text.replace("calculate", "rm")
             no_task_before = text.replace("- read", "- nope")
-            for wrong in ("tasks: [{id: x}]", "{", other_tool, no_task_before):
+            unknown = [f"{text}surprise: 1\n", text.replace("  goal:", "  aim: x\n  goal:", 1)]
+            shapeless = ["{", "", "- x", "tasks", "tasks: x", "tasks: [x]", "tasks: [{id: x}]"]
+            for wrong in (*shapeless, *unknown, other_tool, no_task_before):
                 with pytest.raises(UsageError):
                     await coordinator.accept_plan(record.id, graph_from_yaml(wrong))
             edited = graph_from_yaml(text.replace("Add the totals.", "Add them all."))

@@ -62,6 +62,7 @@ def graph_from_yaml(text: str) -> TaskGraph:
     """
     try:
         data = yaml.safe_load(text)
+        _refuse_unknown(data, {"tasks"})
         tasks = tuple(_edited(item) for item in data["tasks"])
     except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
         why = " ".join(str(error).split())[:200] or type(error).__name__
@@ -148,10 +149,16 @@ def _output_yaml(spec: FieldSpec) -> dict[str, Any]:
     return {**shown, "description": spec.description} if spec.description else shown
 
 
-def _edited(item: dict[str, Any]) -> TaskSpec:
-    unknown = set(item) - _KEYS
+def _refuse_unknown(item: Any, known: set[str]) -> None:
+    if not isinstance(item, dict):
+        raise ValueError(f"keys are expected: {', '.join(sorted(known))}")
+    unknown = sorted(str(key) for key in item if key not in known)
     if unknown:
-        raise ValueError(f"there is no key {', '.join(sorted(unknown))}")
+        raise ValueError(f"there is no key {', '.join(unknown)}")
+
+
+def _edited(item: dict[str, Any]) -> TaskSpec:
+    _refuse_unknown(item, _KEYS)
     outputs = tuple(
         output(
             str(o["name"]), FieldType(o.get("type", "text")), str(o.get("description", "")),

@@ -339,6 +339,7 @@ export default {
   "run.resume": "继续",
   "run.review": "{count} 份待复核",
   "run.rows": "{count} 行",
+  "run.rows.shown": "显示 {count} 行中的 {shown} 行；结果文件中有全部内容。",
   "run.state.cancelled": "已取消",
   "run.state.failed": "失败",
   "run.state.finished": "已完成",

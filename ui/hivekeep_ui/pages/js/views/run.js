@@ -8,6 +8,8 @@ import { reason } from "../said.js";
 import { swarm } from "../swarm.js";
 import { showAgent } from "./agent.js";
 
+const ROWS = 20;
+
 export async function show(root, [run, place, agent], context) {
   if (place === "agent") return showAgent(root, run, agent, context);
   const cells = swarm((chosen) => (location.hash = `#run/${run}/agent/${encodeURIComponent(chosen)}`));
@@ -86,16 +88,36 @@ async function documents(run) {
 function answer(data) {
   const tasks = data.plan?.tasks ?? [];
   const last = tasks.filter((task) => !task.each_document && !tasks.some((other) => other.after.includes(task.id)));
-  const agents = last.filter((task) => (task.work ?? "agent") === "agent").map((task) => [task, data.agents.find((agent) => agent.role === "task" && agent.task === task.id && !agent.parent)]);
+  const agents = last
+    .map((task) => [task, data.agents.find((agent) => agent.role === "task" && agent.task === task.id && !agent.parent)])
+    .filter(([task, agent]) => (task.work ?? "agent") === "agent" || agent?.values.length > 0 || agent?.failure);
   return h("section", { class: "card stack" }, h("h2", {}, t("run.answer")), h("blockquote", { class: "asked" }, data.goal),
     agents.length === 0 && h("p", { class: "muted" }, t("run.answer.below")),
     agents.map(([task, agent]) => h("div", { class: "stack" },
       !agent?.values.length && h("p", { class: "note warn" }, icon("alert"), agent?.failure ? trouble(agent.failure) : t("run.answer.none")),
-      agent?.values.length > 0 && h("dl", { class: "facts" }, agent.values.map((value) => [
-        h("dt", {}, task.outputs.find((output) => output.name === value.name)?.title || value.name),
-        h("dd", {}, "rows" in value ? t("run.rows", { count: number(value.rows.length) }) : cell(value)),
-      ])),
+      agent && given(task, agent.values),
       agent && h("p", { class: "small" }, h("a", { href: `#run/${data.id}/agent/${encodeURIComponent(agent.id)}` }, t("run.answer.from"))))));
+}
+
+/** Single values as facts, tables with their first rows. */
+function given(task, values) {
+  const title = (value) => task.outputs.find((output) => output.name === value.name)?.title || value.name;
+  const single = values.filter((value) => !("rows" in value));
+  return [
+    single.length > 0 && h("dl", { class: "facts" }, single.map((value) => [h("dt", {}, title(value)), h("dd", {}, cell(value))])),
+    values.filter((value) => "rows" in value).map((value) => rows(title(value), value.rows)),
+  ];
+}
+
+function rows(title, all) {
+  if (all.length === 0) return h("p", { class: "muted" }, t("run.rows", { count: number(0) }));
+  const shown = all.slice(0, ROWS);
+  const name = (one) => (one.name === "file" ? { ...one, value: String(one.value).split("/").pop() } : one);
+  return h("div", { class: "stack" },
+    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title }, h("table", { class: "values" },
+      h("thead", {}, h("tr", {}, all[0].map((one) => h("th", { scope: "col" }, one.name === "file" ? t("run.document") : one.name)))),
+      h("tbody", {}, shown.map((row) => h("tr", {}, row.map((one) => h("td", {}, cell(name(one))))))))),
+    all.length > ROWS && h("p", { class: "small muted" }, t("run.rows.shown", { shown: number(ROWS), count: number(all.length) })));
 }
 
 function found(data) {
