@@ -49,12 +49,15 @@ async def test_a_changed_plan_is_checked_without_starting_anything(tmp_path: Pat
             assert as_json["ok"]
             assert [t["id"] for t in as_json["tasks"]] == [t.id for t in record.graph.tasks]
 
+            tasks[0]["outputs"] += [{"name": ""}, tasks[0]["outputs"][0]]
             tasks[1]["goal"] = " "
             tasks[1]["tools"] = ["rm"]
             refused = verbs.check_plan(record.id, json.dumps({"tasks": tasks}))
             assert not refused["ok"]
             parts = refused["problem"]["said"]["why"]["parts"]
-            assert [part["id"] for part in parts] == ["plan.no_goal", "plan.no_tool"]
+            assert [part["id"] for part in parts] == [
+                "plan.no_name", "plan.name_twice", "plan.no_goal", "plan.no_tool"
+            ]  # fmt: skip
             assert not verbs.check_plan(record.id, "tasks: [")["ok"]
 
             assert len(list(journal.events())) == events

@@ -186,6 +186,7 @@ def problems(graph: TaskGraph, tools: Collection[str], documents: int) -> Iterat
                 "plan.no_outputs", "Task '{task}' works on each document and has no outputs.",
                 task=task.id,
             )  # fmt: skip
+        yield from _problems_of_names(task)
         if task.each_document and not documents:
             yield say(
                 "plan.no_documents", "Task '{task}' works on each document, and there are none.",
@@ -221,6 +222,18 @@ def problems(graph: TaskGraph, tools: Collection[str], documents: int) -> Iterat
         seen.add(task.id)
     if sum(task.work is Work.SUMMARY for task in graph.tasks) > 1:
         yield "There are several summaries over all documents; there can be one."
+
+
+def _problems_of_names(task: TaskSpec) -> Iterator[str]:
+    """Values are told apart by their names."""
+    names = [spec.name for spec in task.outputs]
+    if not all(name.strip() for name in names):
+        yield say("plan.no_name", "An output of task '{task}' has no name.", task=task.id)
+    for name in dict.fromkeys(name for name in names if name.strip() and names.count(name) > 1):
+        yield say(
+            "plan.name_twice", "Task '{task}' has the output '{name}' twice.",
+            task=task.id, name=name,
+        )  # fmt: skip
 
 
 def _problems_of_code(graph: TaskGraph, task: TaskSpec) -> Iterator[str]:

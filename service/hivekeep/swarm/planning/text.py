@@ -151,7 +151,7 @@ def _output_yaml(spec: FieldSpec) -> dict[str, Any]:
 
 def _refuse_unknown(item: Any, known: set[str]) -> None:
     if not isinstance(item, dict):
-        raise ValueError(f"keys are expected: {', '.join(sorted(known))}")
+        raise TypeError(f"keys are expected: {', '.join(sorted(known))}")
     unknown = sorted(str(key) for key in item if key not in known)
     if unknown:
         raise ValueError(f"there is no key {', '.join(unknown)}")
