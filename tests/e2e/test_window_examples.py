@@ -68,6 +68,8 @@ def test_a_corrected_value_is_taken_into_a_copy_of_the_recipe(
 
     page = browser.page
     browser.open(f"index.html#run/{run}/agent/{run}.0001")
+    page.locator("[data-example=total]").wait_for()
+    require_accessible(browser, "corrected")
     page.locator("[data-example=total]").click()
     dialog = page.get_by_role("dialog")
     piece = dialog.get_by_label("Piece of the document")
