@@ -13,6 +13,7 @@ import re
 import secrets
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -26,6 +27,7 @@ from hivekeep_ui.relay import LocalVerb, Request
 from hivekeep_ui.settings import SettingsFile
 
 LARGEST_UPLOAD = 200 * 1024**2
+_OPENER_SECONDS = 3.0  # one that finds no program says so sooner
 
 
 class DesktopVerbs:
@@ -98,7 +100,10 @@ class DesktopVerbs:
             raise ValueError(str(error)) from error
         if path not in listed:
             raise ValueError("that is not a result of this run")
-        open_path(Path(path).parent if wanted.get("folder") else Path(path))
+        chosen = Path(path).parent if wanted.get("folder") else Path(path)
+        if not chosen.exists():
+            raise ValueError(f"{chosen} is no longer there")
+        open_path(chosen)
         return {"opened": True}
 
     def _doctor(self, _request: Request) -> dict[str, Any]:
@@ -119,12 +124,10 @@ class DesktopVerbs:
         return {"paths": choose(folder=folder)}
 
     def _clipboard(self, _request: Request) -> dict[str, Any]:
-        rules = self._daemon.call("GET", "/v1/overview").get("desktop") or {}
-        if rules.get("clipboard") == "deny":
-            raise ValueError("policy does not let the clipboard be read (desktop.clipboard)")
         paste = self._window.get("clipboard")
         if paste is None:
             raise ValueError("the clipboard can be read in the window only")
+        self._daemon.call("POST", "/v1/desktop/clipboard")  # policy may forbid it
         name, data = paste()
         if not data:
             raise ValueError("the clipboard holds neither text nor a picture")
@@ -169,8 +172,16 @@ def open_path(path: Path) -> None:
         os.startfile(path)  # noqa: S606 - what a double click does
         return
     opener = "open" if sys.platform == "darwin" else "xdg-open"
-    subprocess.Popen(  # noqa: S603 - a fixed program and one path
+    process = subprocess.Popen(  # noqa: S603 - a fixed program and one path
         [opener, os.fspath(path)],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         start_new_session=True,
     )  # fmt: skip
+    try:
+        status = process.wait(_OPENER_SECONDS)
+    except subprocess.TimeoutExpired:
+        # It stays as long as the program that it has started; somebody has to collect its status.
+        threading.Thread(target=process.wait, name="opener", daemon=True).start()
+        return
+    if status:
+        raise OSError(f"{opener} ended with status {status}")

@@ -27,6 +27,7 @@ from hivekeep.daemon.asking import Asking
 from hivekeep.daemon.audit_policy import AuditPolicy, audit_settings
 from hivekeep.daemon.bookkeeping import Bookkeeper
 from hivekeep.daemon.changes import Changes
+from hivekeep.daemon.clipboard_api import add_clipboard_route
 from hivekeep.daemon.cluster import RAY, load_cluster
 from hivekeep.daemon.corrections import Corrections
 from hivekeep.daemon.desktop import Desktop
@@ -322,6 +323,7 @@ class _Daemon:
         )  # fmt: skip
         add_desktop_routes(routes, desktop, glance, self._pause, self._changes)
         add_example_routes(routes, Examples(desktop))
+        add_clipboard_route(routes, self._gate)
 
     def _add_schedules(self, routes: Routes) -> Schedules:
         assert self._service is not None

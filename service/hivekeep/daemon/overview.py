@@ -50,6 +50,7 @@ class Glance:
             "state": next(name for name, holds in states if holds),
             "approvals": len(waiting),
             "newest_approval": waiting[-1].request.id if waiting else "",
+            "waiting": [case.request.id for case in waiting],
             "paused_until": until,
             "problems": problems,
             "runs": active,
