@@ -25,7 +25,8 @@ class RefusedError(Exception):
 
     def __init__(self, error: Mapping[str, Any]) -> None:
         self.error = dict(error)
-        super().__init__(str(error.get("what", "The daemon refused.")))
+        parts = [str(error.get(key) or "") for key in ("what", "why", "next")]
+        super().__init__(" ".join(part for part in parts if part) or "The daemon refused.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +45,12 @@ class DaemonClient:
         self.path = path
 
     def request(
-        self, method: str, target: str, body: bytes = b"", *, timeout: float = _TIMEOUT_SECONDS
-    ) -> Answer:
+        self, method: str, target: str, body: bytes = b"", *,
+        timeout: float | None = _TIMEOUT_SECONDS,
+    ) -> Answer:  # fmt: skip
         """One request.
 
+        :param timeout: in seconds; ``None`` where the daemon may ask a person before it answers.
         :raises UnreachableError: if there is no answer.
         """
         connection = _UnixConnection(self.path, timeout)
@@ -62,7 +65,10 @@ class DaemonClient:
         finally:
             connection.close()
 
-    def call(self, method: str, path: str, body: Any = None, **query: Any) -> dict[str, Any]:
+    def call(
+        self, method: str, path: str, body: Any = None, *,
+        timeout: float | None = _TIMEOUT_SECONDS, **query: Any,
+    ) -> dict[str, Any]:  # fmt: skip
         """A request with JSON in and out.
 
         :raises RefusedError: if the daemon refused.
@@ -70,7 +76,7 @@ class DaemonClient:
         """
         target = f"{path}?{urlencode(query)}" if query else path
         data = b"" if body is None else json.dumps(body).encode()
-        answer = self.request(method, target, data)
+        answer = self.request(method, target, data, timeout=timeout)
         try:
             found: dict[str, Any] = json.loads(answer.body)
         except ValueError as error:
@@ -81,7 +87,7 @@ class DaemonClient:
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout: float) -> None:
+    def __init__(self, path: str, timeout: float | None) -> None:
         super().__init__("hivekeep", timeout=timeout)
         self._path = path
 

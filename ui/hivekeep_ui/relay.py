@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from hivekeep_ui.client import DaemonClient, UnreachableError
+from hivekeep_ui.client import DaemonClient, RefusedError, UnreachableError
 
 PAGES = Path(__file__).with_name("pages")
 POLICY = "; ".join(
@@ -90,7 +90,9 @@ class Relay:
 
     def _forward(self, request: Request) -> Reply:
         try:
-            answer = self._daemon.request(request.method, request.target, request.body)
+            # What changes something may first be asked about.
+            patience = {} if request.method == "GET" else {"timeout": None}
+            answer = self._daemon.request(request.method, request.target, request.body, **patience)
         except UnreachableError as error:
             return _problem(503, "daemon", "The daemon does not answer.", str(error))
         return _reply(answer.status, answer.media_type, answer.body)
@@ -101,6 +103,8 @@ class Relay:
             return _problem(404, "not_found", "There is nothing of that name.", name)
         try:
             return _json(200, verb(request))
+        except RefusedError as error:
+            return _json(403, {"error": error.error})
         except ValueError as error:
             return _problem(422, "usage", "That cannot be done.", str(error))
         except OSError as error:

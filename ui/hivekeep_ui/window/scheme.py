@@ -21,7 +21,7 @@ from hivekeep_ui.relay import Relay, Reply, Request
 
 SCHEME = b"hivekeep"
 ORIGIN = "hivekeep://app"
-_THREADS = 8
+_THREADS = 32  # some wait until a person has answered a question
 
 
 def register() -> None:

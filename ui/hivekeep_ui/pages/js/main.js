@@ -37,7 +37,7 @@ const NAVIGATION = [
 ];
 
 const app = document.getElementById("app");
-const context = { environment: {}, overview: {}, listeners: new Set(), obey: change };
+const context = { environment: {}, overview: {}, listeners: new Set(), obey: change, take: null };
 let leave = () => {};
 let showing = 0;
 
@@ -53,8 +53,23 @@ async function begin() {
     (error) => toast(explained(error).what || t("error.daemon")),
   );
   window.addEventListener("hashchange", () => show());
+  window.addEventListener("dragover", over);
+  window.addEventListener("drop", drop);
   if (!location.hash && !context.environment.settings.welcomed) location.hash = "#welcome";
   else show();
+}
+
+// Files that miss the place for them are taken where there is one, else refused.
+function over(event) {
+  if (event.defaultPrevented) return;
+  event.preventDefault();
+  event.dataTransfer.dropEffect = context.take ? "copy" : "none";
+}
+
+function drop(event) {
+  if (event.defaultPrevented) return;
+  event.preventDefault();
+  context.take?.([...event.dataTransfer.files]);
 }
 
 function change(next) {
@@ -104,6 +119,7 @@ async function show() {
   }
   leave();
   leave = () => {};
+  context.take = null;
   const root = h("div", { class: "view" });
   fill(document.getElementById("main"), root);
   document.title = `${t(`nav.${active}`)} · Hivekeep`;

@@ -84,6 +84,8 @@ export async function recipeSelect(chosen, id = "recipe") {
   );
 }
 
+let choosing = false;
+
 /** Where files can be dropped; calls `started` with the run. */
 export async function dropZone(context, started) {
   const recipes = await recipeSelect(context.environment.settings.recipe);
@@ -100,7 +102,7 @@ export async function dropZone(context, started) {
       "div",
       { class: "row" },
       recipes,
-      h("button", { type: "button", class: "primary", on: { click: () => input.click() } }, t("drop.choose")),
+      h("button", { type: "button", class: "primary", on: { click: choose } }, t("drop.choose")),
       context.environment.window && h("button", { type: "button", on: { click: paste } }, t("drop.clipboard")),
     ),
     input,
@@ -117,6 +119,21 @@ export async function dropZone(context, started) {
     zone.classList.remove("over");
     take([...event.dataTransfer.files]);
   });
+
+  // In the window the system's dialog gives paths, so nothing is copied; a browser gives content.
+  async function choose() {
+    if (!context.environment.window) return input.click();
+    if (choosing) return;
+    choosing = true;
+    try {
+      const { paths } = await post("/ui/choose", { folder: false });
+      if (paths.length) await begin(paths, paths.length === 1 ? paths[0].split("/").pop() : "");
+    } catch (error) {
+      toast([error.what || error.message, error.why].filter(Boolean).join(" "));
+    } finally {
+      choosing = false;
+    }
+  }
 
   async function take(files) {
     if (!files.length) return;
@@ -149,6 +166,8 @@ export async function dropZone(context, started) {
     started(await post("/v1/runs", { recipe: recipes.value, paths, title }));
   }
   zone.paste = paste;
+  zone.choose = choose;
+  context.take = take;
   return zone;
 }
 

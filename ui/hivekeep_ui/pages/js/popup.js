@@ -20,12 +20,14 @@ document.addEventListener("keydown", (event) => {
 
 async function begin() {
   await start();
-  document.title = t("popup.title");
+  document.title = `${t("popup.title")} · Hivekeep`;
   state.chosen = decodeURIComponent(location.hash.slice(1));
   window.addEventListener("hashchange", () => {
-    state.chosen = decodeURIComponent(location.hash.slice(1));
-    draw();
+    // Without a name it was opened by itself: what a person is reading stays where it is.
+    state.chosen = decodeURIComponent(location.hash.slice(1)) || state.chosen;
+    if (current()) draw();
   });
+  for (const kind of ["dragover", "drop"]) window.addEventListener(kind, (event) => event.preventDefault());
   overview(refresh, (error) => problem(explained(error).what));
 }
 
@@ -44,28 +46,37 @@ function draw() {
   clearTimeout(leaving);
   const item = current();
   if (!item) return nothing();
+  state.chosen ||= item.id;
   const alike = state.items.filter((other) => other.group === item.group);
   const together = state.together && alike.length > 1;
-  const buttons = answers(together ? alike : [item], { via: "popup", done, failed });
+  const asked = together ? alike : [item];
+  const above = [
+    state.problem && h("p", { class: "note bad", role: "alert" }, icon("alert"), state.problem),
+    state.items.length > 1 && queue(item),
+    alike.length > 1 && h("label", { class: "check" },
+      h("input", { type: "checkbox", checked: together, on: { change: (event) => {
+        state.together = event.target.checked;
+        draw();
+      } } }),
+      t("popup.together", { count: number(alike.length) }),
+    ),
+    together ? list(alike) : null,
+  ];
+  const key = asked.map((one) => one.id + one.digest).join();
+  if (app.dataset.drawn === key) {
+    // The same question, read halfway perhaps: only what is around it changes.
+    fill(app.querySelector("header"), brand(), waiting());
+    fill(app.querySelector(".above"), above);
+    say(t("popup.waiting", { count: number(state.items.length) }));
+    return;
+  }
+  app.dataset.drawn = key;
+  const buttons = answers(asked, { via: "popup", done, failed });
   onKey = keys(buttons.give, (answer) => buttons.root.querySelector(`[data-answer=${answer}]`));
   fill(
     app,
-    header(),
-    h(
-      "main",
-      {},
-      state.problem && h("p", { class: "note bad", role: "alert" }, icon("alert"), state.problem),
-      state.items.length > 1 && queue(item),
-      alike.length > 1 && h("label", { class: "check" },
-        h("input", { type: "checkbox", checked: together, on: { change: (event) => {
-          state.together = event.target.checked;
-          draw();
-        } } }),
-        t("popup.together", { count: number(alike.length) }),
-      ),
-      together ? list(alike) : null,
-      details(item),
-    ),
+    h("header", {}, brand(), waiting()),
+    h("main", {}, h("div", { class: "above" }, above), details(item)),
     h("footer", {}, buttons.root),
   );
   document.getElementById("what")?.focus({ preventScroll: true });
@@ -75,14 +86,8 @@ function draw() {
   requestAnimationFrame(() => setTimeout(() => post("/ui/shown", { id: item.id }).catch(() => {}), 0));
 }
 
-function header() {
-  return h(
-    "header",
-    {},
-    h("span", { class: "brand" }, mark(), "Hivekeep"),
-    h("span", { class: "badge warn" }, t("popup.waiting", { count: number(state.items.length) })),
-  );
-}
+const brand = () => h("span", { class: "brand" }, mark(), "Hivekeep");
+const waiting = () => h("span", { class: "badge warn" }, t("popup.waiting", { count: number(state.items.length) }));
 
 function queue(item) {
   return h(
@@ -137,9 +142,10 @@ function problem(text) {
 function nothing() {
   onKey = () => {};
   delete document.body.dataset.shown;
+  delete app.dataset.drawn;
   fill(
     app,
-    h("header", {}, h("span", { class: "brand" }, mark(), "Hivekeep")),
+    h("header", {}, brand()),
     h(
       "main",
       {},

@@ -30,7 +30,10 @@ export async function show(root, [wish], context) {
   };
   context.listeners.add(draw);
   draw(context.overview);
+  // Asked for once: neither a reload nor the same wish from the tray may find it done already.
+  if (wish) history.replaceState(null, "", "#home");
   if (wish === "clipboard") zone.paste();
+  if (wish === "files") zone.choose();
   return () => context.listeners.delete(draw);
 }
 
