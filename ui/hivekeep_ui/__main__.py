@@ -24,20 +24,23 @@ def main(arguments: list[str] | None = None) -> int:
         return subprocess.run(command, check=False).returncode  # noqa: S603
     profile = Path(options.profile or Path(options.socket).parent)
     if options.command == "tray":
-        return _tray(options.socket, profile)
+        return _tray(options.socket, profile, options.trouble)
     if options.command == "serve":
         return _serve(options.socket, profile)
-    from hivekeep_ui.window.app import Wish, show
+    from hivekeep_ui.window.app import show
+    from hivekeep_ui.window.instance import Wish
 
     show(options.socket, profile, Wish(options.page, options.place), warm=options.warm)
     return 0
 
 
-def _tray(socket: str, profile: Path) -> int:
+def _tray(socket: str, profile: Path, trouble: str) -> int:
     from hivekeep_ui.tray.app import NoTrayError, Tray
 
+    if trouble:
+        sys.stderr.write(trouble + "\n")
     try:
-        Tray(DaemonClient(socket), profile).run()
+        Tray(DaemonClient(socket), profile, trouble).run()
     except NoTrayError:
         from hivekeep_ui.settings import SettingsFile
         from hivekeep_ui.tray.words import resolve, words
@@ -46,7 +49,8 @@ def _tray(socket: str, profile: Path) -> int:
         sys.stderr.write(say("window.no_tray") + "\n")
         if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             return 1
-        from hivekeep_ui.window.app import Wish, show
+        from hivekeep_ui.window.app import show
+        from hivekeep_ui.window.instance import Wish
 
         show(socket, profile, Wish("dashboard", "home"))
     return 0
@@ -74,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--page", choices=("dashboard", "popup"), default="dashboard")
     parser.add_argument("--place", default="", help="a place on the page, such as run/ID")
     parser.add_argument("--warm", type=float, default=90.0, help="seconds to stay after closing")
+    parser.add_argument("--trouble", default="", help="why the daemon could not be started")
     return parser
 
 

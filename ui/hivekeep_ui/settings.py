@@ -36,8 +36,8 @@ class Settings:
     recipe: str = "invoices"
 
     def silent(self, now: datetime) -> bool:
-        """Whether notifications are held back at ``now``; the icon's count never is."""
-        if self.do_not_disturb or not self.notifications:
+        """Whether nothing may come up by itself at ``now``; the icon's count always does."""
+        if self.do_not_disturb:
             return True
         if not (self.quiet_from and self.quiet_to):
             return False

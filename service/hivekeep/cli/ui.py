@@ -14,7 +14,7 @@ import typer
 
 from hivekeep.cli.client import connect
 from hivekeep.daemon.profile import Profile
-from hivekeep.domain.errors import NotFoundError
+from hivekeep.domain.errors import DaemonError, NotFoundError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -27,9 +27,14 @@ def tray(context: typer.Context) -> int:
     """Show the icon in the tray until it is quit; starts the daemon if need be.
 
     Where the desktop has no tray, the window is opened instead. On GNOME, the AppIndicator
-    extension adds a tray.
+    extension adds a tray. If the daemon cannot be started, the icon says so, and why.
     """
-    return _start(context.obj, "tray")
+    _require_installed()
+    try:
+        connect(context.obj)
+    except DaemonError as error:
+        return _run(context.obj, "tray", "--trouble", error.why or error.what)
+    return _run(context.obj, "tray")
 
 
 @app.command("open")
@@ -61,12 +66,20 @@ def serve(context: typer.Context) -> int:
 
 
 def _start(profile: Profile, *arguments: str) -> int:
+    _require_installed()
+    connect(profile)
+    return _run(profile, *arguments)
+
+
+def _require_installed() -> None:
     if find_spec("hivekeep_ui") is None or find_spec("pystray") is None:
         raise NotFoundError(
             "The desktop interface is not installed.",
             next_step="Install it with: pip install 'hivekeep[desktop]'",
         )
-    connect(profile)
+
+
+def _run(profile: Profile, *arguments: str) -> int:
     command = [
         sys.executable, "-m", "hivekeep_ui", *arguments,
         "--socket", str(profile.socket), "--profile", str(profile.root),

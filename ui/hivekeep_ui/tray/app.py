@@ -7,6 +7,7 @@ holds no state that the daemon does not have, so killing it loses nothing.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -19,23 +20,29 @@ from typing import Any
 
 from hivekeep_ui.client import DaemonClient, RefusedError, UnreachableError
 from hivekeep_ui.settings import SettingsFile
+from hivekeep_ui.tray.appearance import Appearance
 from hivekeep_ui.tray.icons import SIZES, draw
 from hivekeep_ui.tray.model import (
-    UNREACHABLE,
+    APPROVALS,
+    FIRST,
     Entry,
     Notice,
+    asks,
     look_of,
     menu_of,
     notices_of,
     tooltip_of,
+    unreachable,
 )
 from hivekeep_ui.tray.notify import Notifier
+from hivekeep_ui.tray.screenshot import NoScreenshotError, take
 from hivekeep_ui.tray.words import resolve, words
 from hivekeep_ui.verbs import open_path
-from hivekeep_ui.window.app import Wish, hand_over
+from hivekeep_ui.window.instance import Wish, hand_over
 
-_WAIT_SECONDS = 60
+_WAIT_SECONDS = 20
 _RETRY_SECONDS = 3.0
+_PAUSE_SECONDS = 0.15  # a run's every step changes something
 
 
 class NoTrayError(Exception):
@@ -44,14 +51,20 @@ class NoTrayError(Exception):
 
 @dataclass
 class Tray:
-    """The icon of one profile; ``run`` blocks until it is quit."""
+    """The icon of one profile; ``run`` blocks until it is quit.
+
+    :param trouble: why the daemon could not be started, if somebody tried.
+    """
 
     daemon: DaemonClient
     profile: Path
     icon: Any = None
     notifier: Notifier | None = None
-    overview: dict[str, Any] = field(default_factory=lambda: dict(UNREACHABLE))
+    appearance: Appearance | None = None
+    trouble: str = ""
+    overview: dict[str, Any] = field(default_factory=unreachable)
     watches: list[dict[str, Any]] = field(default_factory=list)
+    _told: dict[str, Any] | None = None
     _quit: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
@@ -61,6 +74,7 @@ class Tray:
         """
         self.icon = _new_icon()
         self.notifier = Notifier(self.act)
+        self.appearance = Appearance(self._refresh)
         self._refresh()
         try:
             self.icon.run(setup=self._setup)
@@ -72,7 +86,8 @@ class Tray:
 
     def _setup(self, icon: Any) -> None:
         icon.visible = True
-        self._follow()
+        # Its own thread: pystray waits for this one when the icon is quit.
+        threading.Thread(target=self._follow, name="follow", daemon=True).start()
 
     # Following
 
@@ -83,23 +98,22 @@ class Tray:
             try:
                 target = f"/v1/events?since={version}&wait={_WAIT_SECONDS}"
                 after = self.daemon.call("GET", target)
-                version = after["version"]
-                self.watches = self.daemon.call("GET", "/v1/watches")["watches"]
+                version, self.trouble = after["version"], ""
+                # First of all: somebody waits for the answer to what is asked.
+                self._tell(after)
+                watches = self.daemon.call("GET", "/v1/watches")["watches"]
             except (UnreachableError, RefusedError):
-                after, version = dict(UNREACHABLE), -1
+                after, version, watches = unreachable(self.trouble), -1, self.watches
                 self._quit.wait(_RETRY_SECONDS)
-            self.overview = after
-            if _shown(before) != _shown(after):
+            changed = _shown(before) != _shown(after) or watches != self.watches
+            self.overview, self.watches = after, watches
+            if changed:
                 self._refresh()
-            if before["state"] != "problem" or before["problems"] != UNREACHABLE["problems"]:
-                self._tell(before, after)
-            elif after["approvals"]:
-                self._tell({**UNREACHABLE, "problems": []}, after)
-            self._quit.wait(0.3)
+            self._quit.wait(_PAUSE_SECONDS)
 
     def _refresh(self) -> None:
         language = self._language()
-        dark = _dark_panel()
+        dark = self.appearance is None or self.appearance.dark
         look = look_of(self.overview)
         images = [draw(look, size, dark=dark) for size in SIZES]
         self.icon.title = tooltip_of(self.overview, language)
@@ -108,15 +122,20 @@ class Tray:
             self.icon.look(images, attention=look.state in ("waiting", "problem"))
         self.icon.icon = images[-1]
 
-    def _tell(self, before: dict[str, Any], after: dict[str, Any]) -> None:
+    def _tell(self, after: dict[str, Any]) -> None:
+        """Let come up what has changed since a person was told last."""
+        if self.notifier is not None and not after["waiting"]:
+            self.notifier.withdraw(APPROVALS)
         settings = SettingsFile(self.profile / "ui.json").load()
         if settings.silent(datetime.now()):  # noqa: DTZ005 - quiet hours are local time
-            return
-        for notice in notices_of(before, after, self._language()):
-            asks = notice.buttons and notice.buttons[0][0][0] == "popup"
-            if asks and settings.popup:
-                self.act(notice.buttons[0][0])
-            self._send(notice)
+            return  # and it is told when they end
+        before, self._told = self._told or {**after, **FIRST}, after
+        if settings.popup and asks(before, after):
+            # Without naming one: what a person is reading stays where it is.
+            self.act(("popup",))
+        if settings.notifications:
+            for notice in notices_of(before, after, self._language()):
+                self._send(notice)
 
     def _send(self, notice: Notice) -> None:
         if self.notifier is not None:
@@ -128,7 +147,13 @@ class Tray:
     # Acting
 
     def act(self, action: tuple[str, ...]) -> None:
-        """Do what a menu line or a button says; a failure becomes a notification."""
+        """Begin what a menu line or a button says; a failure becomes a notification.
+
+        It returns at once, whatever the daemon asks a person meanwhile.
+        """
+        threading.Thread(target=self._try, args=action, name=action[0], daemon=True).start()
+
+    def _try(self, *action: str) -> None:
         try:
             self._act(*action)
         except (UnreachableError, RefusedError, OSError, ValueError) as error:
@@ -141,10 +166,6 @@ class Tray:
                 self._show(Wish("popup", arguments[0] if arguments else ""))
             case "dashboard":
                 self._show(Wish("dashboard", arguments[0]))
-            case "files":
-                self._show(Wish("dashboard", "home"))
-            case "clipboard":
-                self._show(Wish("dashboard", "home/clipboard"))
             case "screenshot":
                 self._screenshot()
             case "drop_folder":
@@ -157,6 +178,8 @@ class Tray:
                 self._open(*arguments, folder=verb == "open_folder")
             case "deny":
                 self._deny(arguments[0])
+            case "start":
+                self._start()
             case "quit":
                 self._quit.set()
                 self.icon.stop()
@@ -167,11 +190,33 @@ class Tray:
         command = [sys.executable, "-m", "hivekeep_ui", "open", "--socket", self.daemon.path,
                    "--profile", os.fspath(self.profile), "--page", wish.page,
                    "--place", wish.place]  # fmt: skip
-        subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603
+        # Waited for, lest what is left of it stays in the table of processes.
+        threading.Thread(target=process.wait, name="window", daemon=True).start()
+
+    def _start(self) -> None:
+        """Start the daemon; why it does not start is then what the icon says."""
+        command = [sys.executable, "-m", "hivekeep.cli.main", "--profile",
+                   os.fspath(self.profile), "daemon", "start", "--json"]  # fmt: skip
+        done = subprocess.run(  # noqa: S603 - our own program
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            error = _error_of(done.stdout) or {"what": done.stderr.strip()}
+            self.trouble = str(error.get("why") or error.get("what"))
+            raise RefusedError(error)
 
     def _open(self, run: str, path: str, *, folder: bool) -> None:
-        if path in self.daemon.call("GET", f"/v1/runs/{run}")["deliverables"]:
-            open_path(Path(path).parent if folder else Path(path))
+        if path not in self.daemon.call("GET", f"/v1/runs/{run}")["deliverables"]:
+            return
+        chosen = Path(path).parent if folder else Path(path)
+        say = words(self._language())
+        if not chosen.exists():
+            raise ValueError(say("notice.gone", name=path))
+        try:
+            open_path(chosen)
+        except OSError as error:
+            raise ValueError(say("notice.no_program", name=path, why=error)) from error
 
     def _deny(self, approval: str) -> None:
         item = self.daemon.call("GET", f"/v1/approvals/{approval}")
@@ -182,7 +227,7 @@ class Tray:
         chosen = next(one for one in self.watches if one["id"] == watch)
         body = {"recipe": chosen["recipe"], "paths": [chosen["folder"]],
                 "output": chosen["output"]}  # fmt: skip
-        run = self.daemon.call("POST", "/v1/runs", body)
+        run = self.daemon.call("POST", "/v1/runs", body, timeout=None)
         self._show(Wish("dashboard", f"run/{run['id']}"))
 
     def _drop_folder(self) -> None:
@@ -191,23 +236,37 @@ class Tray:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not any(one["folder"] == os.fspath(folder) for one in self.watches):
             body = {"folder": os.fspath(folder), "recipe": settings.load().recipe}
-            self.daemon.call("POST", "/v1/watches", body)
+            self.daemon.call("POST", "/v1/watches", body, timeout=None)
         open_path(folder)
 
     def _screenshot(self) -> None:
-        from PIL import ImageGrab
-
         folder = self.profile / "inbox"
         folder.mkdir(mode=0o700, exist_ok=True)
         path = folder / f"screenshot-{datetime.now():%Y%m%d-%H%M%S}.png"  # noqa: DTZ005
-        ImageGrab.grab().save(path)
-        recipe = SettingsFile(self.profile / "ui.json").load().recipe
-        run = self.daemon.call("POST", "/v1/runs", {"recipe": recipe, "paths": [os.fspath(path)]})
+        try:
+            taken = take(path)
+        except NoScreenshotError as error:
+            say = words(self._language())
+            raise ValueError(say("notice.no_screenshot", why=error)) from error
+        if not taken:
+            return
+        body = {"recipe": SettingsFile(self.profile / "ui.json").load().recipe,
+                "paths": [os.fspath(path)]}  # fmt: skip
+        run = self.daemon.call("POST", "/v1/runs", body, timeout=None)
         self._show(Wish("dashboard", f"run/{run['id']}"))
 
 
 def _shown(overview: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in overview.items() if key != "version"}
+
+
+def _error_of(text: str) -> dict[str, Any]:
+    """The error that a command has printed as JSON, or nothing."""
+    try:
+        found = json.loads(text)["error"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _new_icon() -> Any:
@@ -251,11 +310,6 @@ def _has_xembed_host() -> bool:
         selection = display.intern_atom("_NET_SYSTEM_TRAY_S0")
         owner = display.get_selection_owner(selection)
         return bool(owner)
-
-
-def _dark_panel() -> bool:
-    """Whether the panel is dark, which most are; ``HIVEKEEP_TRAY`` says otherwise."""
-    return os.environ.get("HIVEKEEP_TRAY", "dark") != "light"
 
 
 def _menu(entries: tuple[Entry, ...], act: Callable[[tuple[str, ...]], None]) -> Any:

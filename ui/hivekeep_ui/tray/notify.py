@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from jeepney import DBusAddress, HeaderFields, MatchRule, MessageType, message_bus, new_method_call
@@ -35,6 +36,7 @@ class Notifier:
     def __init__(self, chosen: Chosen) -> None:
         self._chosen = chosen
         self._buttons: dict[int, tuple[tuple[tuple[str, ...], str], ...]] = {}
+        self._topics: dict[str, int] = {}
         self._lock = threading.Lock()
         self._sender = _connect()
         if self._sender is not None:
@@ -51,9 +53,13 @@ class Notifier:
             return False
         actions = [part for number, (_, text) in enumerate(notice.buttons)
                    for part in (str(number), text)]  # fmt: skip
+        if notice.buttons:
+            # A click on the notification itself does what its first button does.
+            actions = ["default", notice.buttons[0][1], *actions]
         urgency = _CRITICAL if notice.urgent else _NORMAL
         hints = {"urgency": ("y", urgency), "desktop-entry": ("s", "hivekeep")}
-        body = ("Hivekeep", 0, "", notice.title, _escaped(notice.text), actions, hints, -1)
+        replaced = self._topics.get(notice.topic, 0)
+        body = ("Hivekeep", replaced, "", notice.title, _escaped(notice.text), actions, hints, -1)
         message = new_method_call(_SERVICE, "Notify", "susssasa{sv}i", body)
         with self._lock:
             try:
@@ -62,10 +68,22 @@ class Notifier:
                 return False
             if reply.header.message_type is not MessageType.method_return:
                 return False
-            self._buttons[int(reply.body[0])] = notice.buttons
+            number = int(reply.body[0])
+            self._buttons[number] = notice.buttons
+            if notice.topic:
+                self._topics[notice.topic] = number
             while len(self._buttons) > _REMEMBERED:
                 self._buttons.pop(next(iter(self._buttons)))
         return True
+
+    def withdraw(self, topic: str) -> None:
+        """Take back what is still shown about ``topic``: there is nothing to do any more."""
+        with self._lock:
+            number = self._topics.pop(topic, 0)
+            if number and self._sender is not None:
+                message = new_method_call(_SERVICE, "CloseNotification", "u", (number,))
+                with suppress(OSError, TimeoutError):  # no service, nothing shown
+                    self._sender.send_and_get_reply(message, timeout=5)
 
     def _listen(self) -> None:
         connection = _connect()
@@ -85,8 +103,9 @@ class Notifier:
         number, key = body
         with self._lock:
             buttons = self._buttons.pop(int(number), ())
-        if str(key).isdigit() and int(key) < len(buttons):
-            self._chosen(buttons[int(key)][0])
+        chosen = "0" if key == "default" else str(key)
+        if chosen.isdigit() and int(chosen) < len(buttons):
+            self._chosen(buttons[int(chosen)][0])
 
 
 def _connect() -> DBusConnection | None:

@@ -1,8 +1,9 @@
 """A pystray backend for StatusNotifierItem panels (KDE, GNOME with its extension, Cinnamon, …).
 
 Responsible for speaking ``org.kde.StatusNotifierItem`` and ``com.canonical.dbusmenu``; pystray's
-own backends for them need GTK, more memory, and know no left click.  Invariant: the menu that a
-panel sees is the one of the last ``update_menu``, each line with a stable id.
+own backends for them need GTK, more memory, and know no left click.  Invariant: a line keeps its id
+for as long as it is in the menu and no other line ever gets it, so that a click on a menu that has
+changed meanwhile does what was clicked, or nothing.
 
 https://www.freedesktop.org/wiki/Specifications/StatusNotifierItem/
 """
@@ -17,6 +18,7 @@ from typing import Any
 from jeepney import (
     DBusAddress,
     HeaderFields,
+    MatchRule,
     Message,
     MessageType,
     message_bus,
@@ -70,9 +72,11 @@ class Icon(_base.Icon):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._attention = False
         self._lines: dict[int, Any] = {}
+        self._ids: dict[tuple[str, ...], int] = {}
+        self._next_id = 1
         self._revision = 0
         self._pixmaps: list[tuple[int, int, bytes]] = []
-        self._sending = threading.Lock()
+        self._sending, self._building = threading.Lock(), threading.Lock()
         self._bus: DBusConnection | None = None
         self._ended = threading.Event()
         super().__init__(*args, **kwargs)
@@ -81,12 +85,19 @@ class Icon(_base.Icon):  # type: ignore[misc]
 
     def _show(self) -> None:
         self._bus = open_dbus_connection("SESSION")
-        name = f"org.kde.StatusNotifierItem-{os.getpid()}-1"
-        self._bus.send_and_get_reply(message_bus.RequestName(name))
+        self._bus.send_and_get_reply(message_bus.RequestName(self._bus_name))
+        self._bus.send_and_get_reply(message_bus.AddMatch(_panels()))
         self._update_icon()
         self._build_menu()
         threading.Thread(target=self._serve, name="statusnotifier", daemon=True).start()
-        self._send(new_method_call(_WATCHER, "RegisterStatusNotifierItem", "s", (name,)))
+        self._register()
+
+    @property
+    def _bus_name(self) -> str:
+        return f"org.kde.StatusNotifierItem-{os.getpid()}-1"
+
+    def _register(self) -> None:
+        self._send(new_method_call(_WATCHER, "RegisterStatusNotifierItem", "s", (self._bus_name,)))
 
     def _hide(self) -> None:
         if self._bus is not None:
@@ -141,22 +152,36 @@ class Icon(_base.Icon):  # type: ignore[misc]
     # The menu
 
     def _build_menu(self) -> None:
-        self._revision += 1
-        self._lines = {}
-        self._layout = self._line(0, None, self.menu.items if self.menu else ())
+        lines: dict[int, Any] = {}
+        ids: dict[tuple[str, ...], int] = {}
+        with self._building:
+            layout = self._line(0, None, self.menu.items if self.menu else (), (), lines, ids)
+            self._lines, self._ids, self._layout = lines, ids, layout
+            self._revision += 1
 
-    def _line(self, number: int, item: Any, items: Iterable[Any]) -> Line:
+    def _line(
+        self, number: int, item: Any, items: Iterable[Any], place: tuple[str, ...],
+        lines: dict[int, Any], ids: dict[tuple[str, ...], int],
+    ) -> Line:  # fmt: skip
         children = []
         for one in items:
             if one.visible:
-                child = len(self._lines) + 1
-                self._lines[child] = one
+                name = (*place, one.text)
+                while name in ids:  # two separators, or two results of the same name
+                    name = (*name[:-1], f"{name[-1]}+")
+                child = ids[name] = self._id_of(name)
+                lines[child] = one
                 below = one.submenu.items if one.submenu else ()
-                children.append(("(ia{sv}av)", self._line(child, one, below)))
+                children.append(("(ia{sv}av)", self._line(child, one, below, name, lines, ids)))
         shown = _properties(item) if item is not None else {}
         if children:
             shown["children-display"] = ("s", "submenu")
         return number, shown, children
+
+    def _id_of(self, name: tuple[str, ...]) -> int:
+        if name not in self._ids:
+            self._ids[name], self._next_id = self._next_id, self._next_id + 1
+        return self._ids[name]
 
     def _clicked(self, number: int) -> None:
         item = self._lines.get(number)
@@ -173,6 +198,10 @@ class Icon(_base.Icon):  # type: ignore[misc]
                 return
             if message.header.message_type is MessageType.method_call:
                 self._send(self._answer(message))
+            elif message.header.fields.get(HeaderFields.member) == "NameOwnerChanged":
+                _, _, owner = message.body
+                if owner:  # the panel has come, or come back after a crash
+                    self._register()
 
     def _answer(self, message: Message) -> Message:
         fields = message.header.fields
@@ -263,6 +292,16 @@ class Icon(_base.Icon):  # type: ignore[misc]
                 bus.send(message)
             except OSError:
                 self._ended.set()
+
+
+def _panels() -> MatchRule:
+    """What tells that a panel has come or gone."""
+    rule = MatchRule(
+        type="signal", sender=message_bus.bus_name, interface=message_bus.interface,
+        member="NameOwnerChanged",
+    )  # fmt: skip
+    rule.add_arg_condition(0, _WATCHER.bus_name)
+    return rule
 
 
 def pixmap(image: Image.Image) -> tuple[int, int, bytes]:
