@@ -113,7 +113,7 @@ def desktop() -> Iterator[Desktop]:
         )  # fmt: skip
         found = Desktop(stage, tray, notes, folder)
         try:
-            panel.items.get(timeout=120)
+            panel.item()
             yield found
         finally:
             found.end_window()

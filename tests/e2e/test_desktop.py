@@ -1,23 +1,19 @@
-"""The desktop interface for real: a browser, a panel, a window on a virtual screen, a daemon."""
+"""The pages in a real browser with a real daemon: access, accessibility, hostile names, keys."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.panel import Panel
+from tests.e2e.desktop import interface
 from tests.e2e.stage import Stage, wait_for
 from tests.e2e.test_approvals import ask, pending
 
 CHROMIUM = shutil.which("chromium")
-SCREEN = all(shutil.which(name) for name in ("Xvfb", "openbox", "xdotool", "import"))
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 HOSTILE = "<img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script>"
 
@@ -32,18 +28,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     chosen.start()
     yield chosen
     chosen.close()
-
-
-def interface(
-    stage: Stage, *arguments: str, env: dict[str, str] | None = None
-) -> subprocess.Popen[str]:
-    """A process of the interface."""
-    command = [
-        sys.executable, "-m", "hivekeep_ui", *arguments, "--socket", str(stage.profile.socket),
-        "--profile", str(stage.profile.root),
-    ]  # fmt: skip
-    whole = {**os.environ, "LANG": "C.UTF-8", **(env or {})}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=whole)
 
 
 class Browser:
@@ -215,173 +199,3 @@ def test_the_swarm_shows_300_agents_and_moves_with_the_keys(browser: Browser) ->
         "count": 300, "chosen": ["a1"], "label": "1.pdf: done", "same": True, "different": True,
         "inked": True,
     }  # fmt: skip
-
-
-@pytest.fixture
-def panel() -> Iterator[Panel]:
-    if not shutil.which("dbus-daemon"):
-        pytest.skip("D-Bus is not installed")
-    chosen = Panel()
-    yield chosen
-    chosen.close()
-
-
-def test_the_tray_icon_asks_acts_and_tells(panel: Panel, stage: Stage, tmp_path: Path) -> None:
-    env = {"DBUS_SESSION_BUS_ADDRESS": panel.address}
-    tray = interface(stage, "tray", env=env)
-    try:
-        item = panel.items.get(timeout=120)
-
-        def says(status: str, words: str) -> Any:
-            shown = panel.properties(item)
-            return shown if (shown["Status"], words in shown["Title"]) == (status, True) else None
-
-        shown = wait_for(lambda: says("Active", "idle"), 60, "the icon is not idle")
-        assert {width for width, _, _ in shown["IconPixmap"]} >= {16, 22, 48, 64}
-        assert all(len(data) == 4 * w * h for w, h, data in shown["IconPixmap"])
-
-        asked, question = ask(stage, tmp_path / "tray & <b>")
-        shown = wait_for(lambda: says("NeedsAttention", "1 waiting"), 60, "it does not ask")
-        assert "Approvals (1)" in panel.menu(item)
-        notice = panel.notices.get(timeout=60)
-        assert notice["title"] == "Approval needed"
-        panel.press(notice, "Deny")
-        asked.join(120)
-        assert asked.error is not None
-        answered = stage.client.get(f"/v1/approvals/{question['id']}")
-        assert answered["verdict"]["via"] == "notification"
-        wait_for(lambda: says("Active", "idle"), 60, "the icon still asks")
-
-        panel.click(item, "1 hour")
-        wait_for(lambda: says("Active", "paused until"), 60, "it is not paused")
-        assert stage.client.get("/v1/overview")["paused_until"]
-        panel.click(item, "End the pause")
-        wait_for(lambda: says("Active", "idle"), 60, "the pause does not end")
-
-        stage.kill()
-        wait_for(lambda: says("NeedsAttention", "does not answer"), 60, "nothing is said")
-        stage.start()
-        wait_for(lambda: says("Active", "idle"), 60, "it does not come back")
-        panel.click(item, "Quit")
-        assert tray.wait(60) == 0
-    finally:
-        tray.kill()
-        tray.wait()
-
-
-@pytest.fixture
-def screen() -> Iterator[dict[str, str]]:
-    if not SCREEN:
-        pytest.skip("there is no virtual screen")
-    read, write = os.pipe()
-    xvfb = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(write), "-screen", "0", "1400x1000x24", "-nolisten", "tcp"],
-        pass_fds=(write,), stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    os.close(write)
-    with os.fdopen(read) as ready:
-        display = {"DISPLAY": f":{ready.readline().strip()}"}
-    manager = subprocess.Popen(["openbox"], env={**os.environ, **display})
-    yield display
-    for process in (manager, xvfb):
-        process.kill()
-        process.wait()
-
-
-def xdo(screen: dict[str, str], *arguments: str) -> str:
-    """What xdotool says; empty if it finds nothing."""
-    done = subprocess.run(
-        ["xdotool", *arguments], env={**os.environ, **screen}, capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
-    return done.stdout.strip()
-
-
-def visible(screen: dict[str, str]) -> list[str]:
-    """Every window that is on the screen, menus included."""
-    return xdo(screen, "search", "--onlyvisible", "--name", ".*").splitlines()
-
-
-def test_the_real_window_approves_and_denies(
-    screen: dict[str, str], stage: Stage, tmp_path: Path
-) -> None:
-    notes = tmp_path / "shown.jsonl"
-    env = {**screen, "HIVEKEEP_UI_SHOWN": str(notes), "QT_QPA_PLATFORM": "xcb"}
-    asked, item = ask(stage, tmp_path / "window yes")
-    window = interface(stage, "open", "--page", "popup", env=env)
-    try:
-        shown = wait_for(lambda: notes.exists() and notes.read_text(), 180, "nothing is shown")
-        assert json.loads(shown.splitlines()[0])["id"] == item["id"]
-        found = wait_for(
-            lambda: xdo(screen, "search", "--onlyvisible", "--name", "Hivekeep"), 60, "no window"
-        )
-        xdo(screen, "windowfocus", "--sync", found.splitlines()[0])
-
-        def press(key: str) -> bool:
-            xdo(screen, "key", "--clearmodifiers", key)
-            return pending(stage) == []
-
-        wait_for(lambda: press("alt+a"), 60, "the key does not approve")
-        asked.join(60)
-        assert asked.result["folder"] == str(tmp_path / "window yes")
-        assert stage.client.get(f"/v1/approvals/{item['id']}")["verdict"]["via"] == "popup"
-
-        # The same process shows the next question; a second start only hands over the wish.
-        refused, second = ask(stage, tmp_path / "window no")
-        again = interface(stage, "open", "--page", "popup", env=env)
-        assert again.wait(120) == 0
-        wait_for(lambda: second["id"] in notes.read_text(), 120, "the second is not shown")
-        wait_for(lambda: press("alt+d"), 60, "the key does not deny")
-        refused.join(60)
-        assert refused.error is not None
-    finally:
-        window.kill()
-        window.wait()
-
-
-def test_the_icon_is_in_a_real_tray_and_its_menu_acts(
-    screen: dict[str, str], stage: Stage, tmp_path: Path
-) -> None:
-    system = Path("/usr/lib/python3/dist-packages/gi")
-    packages = tmp_path / "packages"
-    packages.mkdir()
-    (packages / "gi").symlink_to(system)
-    probe = "import gi; gi.require_version('Gtk', '3.0'); from gi.repository import Gtk"
-    session = Panel(names=())
-    env = {
-        **screen, "PYTHONPATH": str(packages), "DBUS_SESSION_BUS_ADDRESS": session.address,
-        "NO_AT_BRIDGE": "1",
-    }  # fmt: skip
-    whole = {**os.environ, **env}
-    tried = subprocess.run([sys.executable, "-c", probe], env=whole, check=False)
-    if tried.returncode or not shutil.which("trayer"):
-        pytest.skip("trayer or GTK for this Python is not installed")
-    host = subprocess.Popen(
-        ["trayer", "--edge", "top", "--align", "right", "--widthtype", "request", "--height", "32",
-         "--SetDockType", "true", "--expand", "true"],
-        env=whole,
-    )  # fmt: skip
-    tray = None
-    try:
-        wait_for(lambda: xdo(screen, "search", "--class", "trayer"), 60, "there is no tray")
-        tray = interface(stage, "tray", env=env)
-        icon = wait_for(
-            lambda: xdo(screen, "search", "--onlyvisible", "--name", "hivekeep"), 120, "no icon"
-        )
-        windows = len(visible(screen))
-
-        def opened() -> bool:
-            xdo(screen, "mousemove", "--window", icon.splitlines()[-1], "8", "8", "click", "3")
-            return len(visible(screen)) > windows
-
-        wait_for(opened, 60, "the menu does not open")
-        # The menu's last line is Quit; going up from nothing leads to the last.
-        xdo(screen, "key", "Up")
-        xdo(screen, "key", "Return")
-        assert tray.wait(60) == 0
-    finally:
-        for process in (tray, host):
-            if process is not None:
-                process.kill()
-                process.wait()
-        session.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 from datetime import date, datetime
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -21,22 +22,31 @@ from hivekeep_ui.tray.model import (
     menu_of,
     notices_of,
     tooltip_of,
+    unreachable,
 )
 from hivekeep_ui.tray.words import CHINESE, ENGLISH
 
 IDLE: dict[str, Any] = {
     "state": "idle", "approvals": 0, "newest_approval": "", "paused_until": None, "problems": [],
-    "runs": [], "recent": [],
+    "runs": [], "recent": [], "waiting": [], "desktop": {"hidden": [], "notifications": "full"},
 }  # fmt: skip
 RUN = {"id": "r1", "title": "Invoices", "state": "running", "done": 3, "documents": 12}
 FINISHED = {
     "id": "r1", "title": "Invoices", "ended": 1.0, "documents": 12,
     "deliverables": [{"path": "/results/a.xlsx", "name": "a.xlsx"}],
 }  # fmt: skip
+NAMES = ("approvals", "ask", "files", "clipboard", "screenshot", "drop_folder", "run_now",
+         "recent", "pause", "dashboard", "policy", "settings", "quit")  # fmt: skip
 STATES = {
     "idle": IDLE,
     "working": {**IDLE, "state": "working", "runs": [RUN]},
-    "waiting": {**IDLE, "state": "waiting", "approvals": 12, "newest_approval": "a1"},
+    "waiting": {
+        **IDLE,
+        "state": "waiting",
+        "approvals": 12,
+        "newest_approval": "a1",
+        "waiting": [f"a{n}" for n in range(12, 0, -1)],
+    },
     "paused": {**IDLE, "state": "paused", "paused_until": 1_800_000_000.0},
     "problem": {**IDLE, "state": "problem", "problems": [{"code": "policy", "text": "Bad."}]},
     "unreachable": UNREACHABLE,
@@ -55,8 +65,9 @@ def test_each_state_has_a_tooltip_of_its_own_and_a_whole_menu(state: str, langua
     assert len(set(tips.values())) == len(STATES)
     lines = flat(menu_of(STATES[state], [], language))
     verbs = {line.action[0] for line in lines if line.action}
-    wanted = {"popup", "dashboard", "files", "clipboard", "screenshot", "drop_folder", "pause"}
-    assert verbs >= {*wanted, "quit"}
+    assert verbs >= {"popup", "screenshot", "drop_folder", "pause", "quit"}
+    places = {line.action[1] for line in lines if line.action[:1] == ("dashboard",)}
+    assert places >= {"home", "home/files", "home/clipboard", "policy", "settings"}
     assert sum(line.default for line in lines) == 1
     assert all(line.text or line.separator for line in lines)
 
@@ -94,6 +105,50 @@ def test_a_person_hears_of_questions_results_and_problems_once() -> None:
     assert notices_of(IDLE, done, "en") == ()  # an old result of an earlier day is no news
     (problem,) = notices_of(IDLE, STATES["problem"], "en")
     assert problem.text == "Bad."
+
+
+def test_a_short_run_that_began_and_ended_between_two_looks_is_told() -> None:
+    before = {**IDLE, "recent": [FINISHED]}
+    after = {**IDLE, "recent": [{**FINISHED, "id": "r2", "ended": 2.0}, FINISHED]}
+    assert [notice.title for notice in notices_of(before, after, "en")] == ["Finished: Invoices"]
+
+
+def test_policy_silences_notifications_or_keeps_names_out_of_them() -> None:
+    def ruled(state: str, choice: str) -> dict[str, Any]:
+        return {**STATES[state], "desktop": {"hidden": [], "notifications": choice}}
+
+    done = {**ruled("idle", "private"), "recent": [FINISHED]}
+    private = [
+        *notices_of(STATES["working"], done, "en"),
+        *notices_of(IDLE, ruled("problem", "private"), "en"),
+        *notices_of(IDLE, ruled("waiting", "private"), "en"),
+    ]
+    assert len(private) == 3
+    said = " ".join(f"{notice.title} {notice.text}" for notice in private)
+    assert "Invoices" not in said
+    assert "Bad." not in said
+    assert notices_of(IDLE, ruled("waiting", "off"), "en") == ()
+
+
+@given(st.sets(st.sampled_from(NAMES)))
+def test_policy_hides_lines_of_the_menu_and_leaves_it_tidy(hidden: set[str]) -> None:
+    whole = menu_of(IDLE, [], "en")
+    ruled = {**IDLE, "desktop": {"hidden": sorted(hidden), "notifications": "full"}}
+    lines = menu_of(ruled, [], "en")
+    assert [one for one in whole if one.name not in hidden and not one.separator] == [
+        one for one in lines if not one.separator
+    ]
+    edges = [True, *(one.separator for one in lines), True]
+    assert not any(a and b for a, b in pairwise(edges)) or not lines
+
+
+@pytest.mark.parametrize(("code", "place"), [("policy", "policy"), ("audit", "audit")])
+def test_a_problem_has_a_line_that_leads_to_it(code: str, place: str) -> None:
+    overview = {**STATES["problem"], "problems": [{"code": code, "text": "Bad.\nVery."}]}
+    assert menu_of(overview, [], "en")[0] == Entry("Problem: Bad. Very.", ("dashboard", place))
+    assert "Bad." in tooltip_of(overview, "en")
+    gone = menu_of(unreachable("The log was changed."), [], "en")
+    assert [one.text for one in gone[:2]] == ["Problem: The log was changed.", "Start Hivekeep"]
 
 
 def test_the_words_of_both_languages_fit() -> None:
