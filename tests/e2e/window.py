@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from tests.e2e.desktop import interface
 from tests.e2e.stage import Stage
-from tests.e2e.test_desktop import Browser, interface
+from tests.e2e.test_desktop import Browser
 
 CHROMIUM = shutil.which("chromium")
 

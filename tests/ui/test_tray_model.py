@@ -36,7 +36,7 @@ FINISHED = {
     "deliverables": [{"path": "/results/a.xlsx", "name": "a.xlsx"}],
 }  # fmt: skip
 NAMES = ("approvals", "ask", "files", "clipboard", "screenshot", "drop_folder", "run_now",
-         "recent", "pause", "dashboard", "policy", "settings", "quit")  # fmt: skip
+         "recent", "pause", "dashboard", "policy", "settings")  # fmt: skip
 STATES = {
     "idle": IDLE,
     "working": {**IDLE, "state": "working", "runs": [RUN]},

@@ -137,7 +137,7 @@ def menu_of(
         Entry(say("menu.policy"), ("dashboard", "policy"), name="policy"),
         Entry(say("menu.settings"), ("dashboard", "settings"), name="settings"),
         SEPARATOR,
-        Entry(say("menu.quit"), ("quit",), name="quit"),
+        Entry(say("menu.quit"), ("quit",)),
     )  # fmt: skip
     hidden = set(overview["desktop"].get("hidden", ()))
     if overview["desktop"].get("clipboard") == "deny":
