@@ -67,6 +67,9 @@ class Tray:
     _told: dict[str, Any] | None = None
     _quit: threading.Event = field(default_factory=threading.Event)
 
+    def __post_init__(self) -> None:
+        self.overview = unreachable(self.trouble)
+
     def run(self) -> None:
         """Show the icon and follow the daemon.
 

@@ -9,13 +9,14 @@ https://specifications.freedesktop.org/notification-spec/latest/
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 from jeepney import DBusAddress, HeaderFields, MatchRule, MessageType, message_bus, new_method_call
-from jeepney.io.blocking import DBusConnection, open_dbus_connection
+from jeepney.io.threading import DBusRouter, open_dbus_connection
 
 from hivekeep_ui.tray.model import Notice
 
@@ -40,7 +41,9 @@ class Notifier:
         self._lock = threading.Lock()
         self._sender = _connect()
         if self._sender is not None:
-            threading.Thread(target=self._listen, name="notifications", daemon=True).start()
+            threading.Thread(
+                target=self._listen, args=(self._sender,), name="notifications", daemon=True
+            ).start()
 
     @property
     def works(self) -> bool:
@@ -85,19 +88,16 @@ class Notifier:
                 with suppress(OSError, TimeoutError):  # no service, nothing shown
                     self._sender.send_and_get_reply(message, timeout=5)
 
-    def _listen(self) -> None:
-        connection = _connect()
-        if connection is None:
-            return
+    def _listen(self, router: DBusRouter) -> None:
+        """Some services tell everybody of a pressed button, some only who has sent the message."""
         rule = MatchRule(type="signal", interface="org.freedesktop.Notifications")
-        connection.send_and_get_reply(message_bus.AddMatch(rule))
-        while True:
-            try:
-                message = connection.receive()
-            except (OSError, EOFError):
-                return
-            if message.header.fields.get(HeaderFields.member) == "ActionInvoked":
-                self._invoked(message.body)
+        with router.filter(rule, queue=queue.Queue()) as signals:
+            with suppress(OSError, TimeoutError):
+                router.send_and_get_reply(message_bus.AddMatch(rule), timeout=5)
+            while True:
+                message = signals.get()
+                if message.header.fields.get(HeaderFields.member) == "ActionInvoked":
+                    self._invoked(message.body)
 
     def _invoked(self, body: tuple[Any, ...]) -> None:
         number, key = body
@@ -108,9 +108,9 @@ class Notifier:
             self._chosen(buttons[int(chosen)][0])
 
 
-def _connect() -> DBusConnection | None:
+def _connect() -> DBusRouter | None:
     try:
-        return open_dbus_connection("SESSION")
+        return DBusRouter(open_dbus_connection("SESSION"))
     except (OSError, KeyError, ValueError):
         return None
 
