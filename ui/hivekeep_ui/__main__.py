@@ -40,7 +40,7 @@ def _tray(socket: str, profile: Path, trouble: str) -> int:
     if trouble:
         sys.stderr.write(trouble + "\n")
     try:
-        Tray(DaemonClient(socket), profile, trouble).run()
+        Tray(DaemonClient(socket), profile, trouble=trouble).run()
     except NoTrayError:
         from hivekeep_ui.settings import SettingsFile
         from hivekeep_ui.tray.words import resolve, words
