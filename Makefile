@@ -28,7 +28,8 @@ $(STAMP): requirements.lock pyproject.toml tools/get_uv.py
 	"$$uv" pip install -q --python $(PY) --no-deps -e .
 	@touch $@
 
-lint: env ## ruff, mypy --strict and the layer contract
+lint: env ## ruff, mypy --strict, the layer contract, and that the lock lacks nothing
+	@$$($(PYTHON) tools/get_uv.py) pip check -q --python $(PY)
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
