@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hivekeep.domain.documents import Block, Box, Document
 from hivekeep.domain.fields import FieldSpec, FieldType, OrderCheck, SumCheck
 from hivekeep.domain.values import DocumentResult, FieldValue, RowsValue, ValueStatus
+from hivekeep.recipes import builtin_recipes
 from hivekeep.swarm.prompting import extraction_messages, reask_messages, request_groups
 from hivekeep.swarm.prompting.rendering import CLOSING, OPENING
 from hivekeep.swarm.verification import Context, check
@@ -312,3 +313,18 @@ def test_a_name_with_an_address_behind_it_is_doubted(name: str) -> None:
 def test_a_name_with_a_number_in_it_is_a_name(name: str) -> None:
     result = judge(f"{name}\n{TEXT}", {"seller": name})
     assert value(result, "seller").status is GROUNDED
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Firma\nElektro Bambus\nAm Deich 12\nRechnung Nr. 7",
+        "Rechnung Nr. 7\n(c) Elektro Bambus 2020",
+        "Rechnung Nr. 7\nBank: Elektro Bambus",
+    ],
+)
+def test_a_seller_that_is_printed_as_somebody_else_is_doubted(text: str) -> None:
+    invoices = builtin_recipes()["invoices"].compile()
+    found = check(invoices, document("a.txt", text), {"seller": "Elektro Bambus"}).get("seller")
+    assert isinstance(found, FieldValue)
+    assert found.status is ValueStatus.NEEDS_REVIEW

@@ -28,8 +28,9 @@ from hivekeep.swarm.verification.relations import check_relations
 
 _MOST_PLACES = 3
 _OTHER_PARTIES = frozenset({
-    "recipient of goods", "contact", "bank account holder", "other party",
+    "recipient of goods", "contact", "bank account holder", "other party", "bank",
 })  # fmt: skip
+_NOT_BEFORE_A_PARTY = ("&", "(c)", "©", "powered by")
 _LABEL = "Read beside its label"
 _ILLEGIBLE = "Its letters were recognised"
 # Below it about every second recognised name had a wrong letter, on the receipts looked at.
@@ -205,8 +206,11 @@ def _objection(context: Context, spec: FieldSpec, found: Found) -> str:
     labels = [context.label_at(place[0]) for place in found.places if place]
     if not labels or spec.type is FieldType.CURRENCY:
         return ""
-    if spec.type is FieldType.NAME and all(_is_cut_off(context, place) for place in found.places):
-        return "What is printed before it belongs to it."
+    if spec.type is FieldType.NAME:
+        if all(_is_cut_off(context, place) for place in found.places):
+            return "What is printed before it says that it is something else."
+        if all(place and context.is_addressee(spec, place[0]) for place in found.places):
+            return "It is printed as an addressee."
     best = max(label.score(spec.name) for label in labels)
     if best >= clear(spec):
         return ""
@@ -228,11 +232,11 @@ def _objection(context: Context, spec: FieldSpec, found: Found) -> str:
 
 
 def _is_cut_off(context: Context, place: tuple[Span, ...]) -> bool:
-    """Whether a name begins behind an "&", in the middle of a longer one."""
+    """Whether a name begins in the middle of a longer one, or names who made the form."""
     if not place:
         return False
-    first = place[0]
-    return context.layout.lines[first.line].text[: first.start].rstrip().endswith("&")
+    before = context.layout.lines[place[0].line].text[: place[0].start].rstrip().casefold()
+    return before.endswith(_NOT_BEFORE_A_PARTY)
 
 
 def _rows(context: Context, spec: FieldSpec, raw: Any) -> RowsValue:

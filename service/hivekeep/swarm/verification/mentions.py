@@ -218,7 +218,15 @@ class Context:
     @cached_property
     def names(self) -> tuple[NameMention, ...]:
         """The names that stand beside or below a label of a party."""
-        return Parties(self.layout, self._vocabulary.labels, self.plan.fields).mentions()
+        return self._parties.mentions()
+
+    def is_addressee(self, spec: FieldSpec, span: Span) -> bool:
+        """Whether a name stands below "Messrs" or the like though ``spec`` asks for the sender."""
+        return spec.name in self._parties.senders and self._parties.is_addressed(span)
+
+    @cached_property
+    def _parties(self) -> Parties:
+        return Parties(self.layout, self._vocabulary.labels, self.plan.fields)
 
     @cached_property
     def order(self) -> Order | None:

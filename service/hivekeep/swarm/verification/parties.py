@@ -122,16 +122,8 @@ class Parties:
 
     def _from_letterhead(self, known: set[str]) -> Iterator[NameMention]:
         """Sender and addressee of a letter, for parties that no label names."""
-        senders, receivers = (
-            frozenset(
-                name
-                for word in words
-                for label in self._labels(word)
-                for name in label.owners & self._names
-            )
-            - known
-            for words in (_SENDER_WORDS, _RECEIVER_WORDS)
-        )
+        senders = self.senders - known
+        receivers = self._owners(_RECEIVER_WORDS) - known
         letterhead = Letterhead(self._layout, self.could_be)
         sender = letterhead.sender()
         if sender is None and senders and len(self._names) == 1:
@@ -147,6 +139,24 @@ class Parties:
         window = letterhead.addressee(line)
         if receivers and window is not None:
             yield NameMention(self._layout.text((window,)), (window,), receivers, LETTERHEAD)
+
+    @property
+    def senders(self) -> frozenset[str]:
+        """The fields that ask for who sent the document."""
+        return self._owners(_SENDER_WORDS)
+
+    def is_addressed(self, span: Span) -> bool:
+        """Whether the line above a name in its column is a salutation, as on an envelope."""
+        above = next(iter(self._layout.above(self._layout.lines[span.line], reach=1)), None)
+        return above is not None and squeeze(above.text) in _SALUTATIONS
+
+    def _owners(self, words: Sequence[str]) -> frozenset[str]:
+        return frozenset(
+            name
+            for word in words
+            for label in self._labels(word)
+            for name in label.owners & self._names
+        )
 
     def could_be(self, text: str) -> bool:
         """Whether a line of text can be a name at all."""
