@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from hivekeep.domain.fields import FieldSpec, FieldType
 from hivekeep.swarm.verification.labels import Label
@@ -109,16 +110,19 @@ class Parties:
     def _without_stated_form(self, name: NameMention) -> NameMention:
         """A French company's name without the legal form that its letter states by itself."""
         last = name.spans[-1]
-        forms = {
-            squeeze(stated.group(1))
-            for line in self._layout.lines
-            for stated in _STATED_FORM.finditer(line.text)
-        }
         head, _, end = self._layout.lines[last.line].text[last.start : last.end].rpartition(" ")
-        if not head.strip() or squeeze(end) not in forms:
+        if not head.strip() or squeeze(end) not in self._stated_forms:
             return name
         spans = (*name.spans[:-1], Span(last.line, last.start, last.start + len(head.rstrip())))
         return NameMention(self._layout.text(spans), spans, name.owners, name.score)
+
+    @cached_property
+    def _stated_forms(self) -> frozenset[str]:
+        return frozenset(
+            squeeze(stated.group(1))
+            for line in self._layout.lines
+            for stated in _STATED_FORM.finditer(line.text)
+        )
 
     def _from_letterhead(self, known: set[str]) -> Iterator[NameMention]:
         """Sender and addressee of a letter, for parties that no label names."""
