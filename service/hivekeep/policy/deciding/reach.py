@@ -177,11 +177,7 @@ def mcp_start(book: Rulebook, action: Action) -> Decision:
                 name=action.server,
             ),
         )
-    named = listed(
-        book.rules("tools.mcp_servers"),
-        action.server,
-        say("subject.mcp", "The MCP server '{name}'", name=action.server),
-    )
+    named = _mcp_server_listed(book, action)
     if named.effect is Effect.DENY:
         return named
     if action.verb:
@@ -203,11 +199,7 @@ def mcp_call(book: Rulebook, action: Action) -> Decision:
     denied = book.rules("tools.denied").first_of(names)
     if denied is not None:
         return no_by(denied, say("rule.not_called", "'{name}' may not be called.", name=names[0]))
-    return listed(
-        book.rules("tools.mcp_servers"),
-        action.server,
-        say("subject.mcp", "The MCP server '{name}'", name=action.server),
-    )
+    return _mcp_server_listed(book, action)
 
 
 def send_data(book: Rulebook, action: Action) -> Decision:
@@ -234,6 +226,14 @@ def use_market_provider(book: Rulebook, action: Action) -> Decision:
         book.rules("market.allowed_providers"),
         action.provider,
         say("subject.provider", "The provider '{name}'", name=action.provider),
+    )
+
+
+def _mcp_server_listed(book: Rulebook, action: Action) -> Decision:
+    return listed(
+        book.rules("tools.mcp_servers"),
+        action.server,
+        say("subject.mcp", "The MCP server '{name}'", name=action.server),
     )
 
 
