@@ -29,7 +29,7 @@ from hivekeep.daemon.mover import InputMover
 from hivekeep.deliverables import ReportPublisher
 from hivekeep.documents import file_sha256
 from hivekeep.domain.documents import Block, Document
-from hivekeep.domain.errors import DocumentError, SecretsError, StorageError
+from hivekeep.domain.errors import DocumentError, HivekeepError, SecretsError, StorageError
 from hivekeep.domain.fields import FieldSpec, FieldType, FileAction, FileActionKind, Plan, PlanKind
 from hivekeep.domain.inference import FinishEvent, FinishReason, GenerateRequest
 from hivekeep.domain.report import RunReport
@@ -291,6 +291,26 @@ def in_child(work: Callable[[], None]) -> int:
         traceback.print_exc()
     finally:
         os._exit(status)
+
+
+def ended_in_child(stage: Stage, *, prepare: Callable[[], None] = lambda: None) -> bool:
+    """Go on with the run in a child; whether it ended, or was stopped for a reason.
+
+    :param prepare: called in the child first.
+    :raises AssertionError: if the child failed otherwise.
+    """
+
+    def work() -> None:
+        prepare()
+        try:
+            carry_on(stage)
+        except* HivekeepError:
+            os._exit(3)
+
+    _, status = os.waitpid(in_child(work), 0)
+    code = os.waitstatus_to_exitcode(status)
+    assert code in (0, 3)
+    return code == 0
 
 
 def killed_after(stage: Stage, seconds: float, *, stopped_for: float = 0.0) -> bool:

@@ -7,7 +7,6 @@ flipped journal in ``tests/journal``, a killed or hanging engine in ``tests/engi
 from __future__ import annotations
 
 import itertools
-import os
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,9 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from benchmarks.killing import RUN, Stage, carry_on, differences, in_child, traces
+from benchmarks.killing import RUN, Stage, carry_on, differences, ended_in_child, traces
 
-from hivekeep.domain.errors import HivekeepError
 from hivekeep.journal import Journal, journal_key
 from hivekeep.swarm.events import Kind
 
@@ -47,21 +45,6 @@ def leave(place: Path, room: int) -> Path:
     return filler
 
 
-def finished(stage: Stage) -> bool:
-    """Go on in a child; whether the run ended, or was stopped for a reason."""
-
-    def work() -> None:
-        try:
-            carry_on(stage)
-        except* HivekeepError:
-            os._exit(3)
-
-    _, status = os.waitpid(in_child(work), 0)
-    code = os.waitstatus_to_exitcode(status)
-    assert code in (0, 3)
-    return code == 0
-
-
 def test_a_disk_that_fills_up_in_the_middle_of_a_run(small_disk: Path) -> None:
     stage = Stage(small_disk / "stage", documents=10)
     stage.set_up()
@@ -72,10 +55,10 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_run(small_disk: Path) -> None:
     stopped = 0
     for room in (100_000, 300_000, 500_000, 700_000, 900_000):
         filler = leave(small_disk, room)
-        stopped += not finished(stage)
+        stopped += not ended_in_child(stage)
         filler.unlink()
     assert stopped >= 2
-    assert finished(stage)
+    assert ended_in_child(stage)
     # What failed for want of room was begun again, but nothing was done twice.
     found = traces(stage)
     assert [line for line in differences(wanted, found) if "begun again" not in line] == []

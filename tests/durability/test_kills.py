@@ -17,8 +17,8 @@ import pytest
 from benchmarks.kill_recovery import disturbed, undisturbed
 from benchmarks.killing import (
     Stage,
-    carry_on,
     differences,
+    ended_in_child,
     in_child,
     killed_after,
     traces,
@@ -26,7 +26,6 @@ from benchmarks.killing import (
 
 from hivekeep.daemon.mover import InputMover
 from hivekeep.documents import file_sha256
-from hivekeep.domain.errors import HivekeepError
 from hivekeep.domain.fields import FileActionKind
 from hivekeep.journal import Journal, NewEvent, journal_key
 from hivekeep.swarm.events import Kind
@@ -94,19 +93,12 @@ def test_a_full_disk_in_the_middle_costs_nothing_but_time(tmp_path: Path) -> Non
 def finished_within(stage: Stage, limit: int | None) -> bool:
     """Go on in a child that may write no file beyond ``limit`` bytes; whether the run ended."""
 
-    def work() -> None:
+    def prepare() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         if limit is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-        try:
-            carry_on(stage)
-        except* HivekeepError:
-            os._exit(3)
 
-    _, status = os.waitpid(in_child(work), 0)
-    code = os.waitstatus_to_exitcode(status)
-    assert code in (0, 3)
-    return code == 0
+    return ended_in_child(stage, prepare=prepare)
 
 
 def test_a_kill_while_the_source_is_removed_leaves_nothing_behind(tmp_path: Path) -> None:
