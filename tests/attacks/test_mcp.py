@@ -16,7 +16,7 @@ from hivekeep.domain.runs import RunState
 from hivekeep.domain.values import provenance_of
 from hivekeep.journal import decode
 from hivekeep.sandbox import system
-from hivekeep.swarm.events import RunRecord
+from hivekeep.swarm.events import AgentRecord, RunRecord, StepRecord
 from hivekeep.tools import Happened
 from hivekeep.tools.mcp import McpHosts, McpTool, Server, ToolPin, tools_of
 from tests.attacks.theatre import Stage, stage
@@ -61,13 +61,17 @@ def written(folder: Path) -> list[str]:
     return [path.name for path in (folder / "in").rglob("*.txt") if path.name != "letter.txt"]
 
 
+def callers(record: RunRecord) -> list[AgentRecord]:
+    """The agents that meant to call the server."""
+    return [agent for agent in record.agents.values() if _calls(agent)]
+
+
 def results(record: RunRecord) -> list[dict[str, Any]]:
-    return [
-        step.result or {}
-        for agent in record.agents.values()
-        for step in agent.steps.values()
-        if (step.intent or {}).get("tool") == "test/add"
-    ]
+    return [step.result or {} for agent in record.agents.values() for step in _calls(agent)]
+
+
+def _calls(agent: AgentRecord) -> list[StepRecord]:
+    return [s for s in agent.steps.values() if (s.intent or {}).get("tool") == "test/add"]
 
 
 async def test_an_allowed_call_is_made_and_its_answer_is_untrusted(tmp_path: Path) -> None:
@@ -80,7 +84,7 @@ async def test_an_allowed_call_is_made_and_its_answer_is_untrusted(tmp_path: Pat
     assert {(o.kind, o.name) for o in seen.untrusted_origins() if o.kind is OriginKind.MCP} == {
         (OriginKind.MCP, "the server test")
     }
-    (worker,) = [agent for agent in record.agents.values() if agent.task == "work"]
+    (worker,) = callers(record)
     assert worker.result is not None
     provenance = provenance_of(worker.result.values[0])
     assert provenance.label is Label.UNTRUSTED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -124,14 +125,12 @@ def test_another_user_is_refused_by_name_where_the_files_are_open(api: Api) -> N
     assert api.reached == []
 
 
-def test_a_stale_socket_is_replaced_and_a_live_folder_kept(tmp_path: Path) -> None:
+def test_a_stale_socket_is_replaced_and_a_live_folder_kept() -> None:
     folder = Path("/tmp") / f"hk-stale-{os.getpid()}"
     folder.mkdir(mode=0o700)
     try:
-        os.chdir(folder)
-        stale = socket.socket(socket.AF_UNIX)
-        stale.bind("api.sock")
-        stale.close()
+        with contextlib.chdir(folder), socket.socket(socket.AF_UNIX) as stale:
+            stale.bind("api.sock")
         with pytest.raises(ConnectionRefusedError):
             socket.socket(socket.AF_UNIX).connect(str(folder / "api.sock"))
         with bind(folder / "api.sock"):
@@ -139,7 +138,6 @@ def test_a_stale_socket_is_replaced_and_a_live_folder_kept(tmp_path: Path) -> No
             peer.connect(str(folder / "api.sock"))
             peer.close()
     finally:
-        os.chdir("/")
         shutil.rmtree(folder)
 
 
@@ -149,13 +147,9 @@ def test_a_planted_link_is_not_bound_through(tmp_path: Path) -> None:
     folder = tmp_path / "f"
     folder.mkdir(mode=0o700)
     (folder / "s").symlink_to(victim)
-    os.chdir(folder)
-    try:
-        with bind(Path("s").absolute()):
-            assert victim.read_text() == "kept"
-            assert not (folder / "s").is_symlink()
-    finally:
-        os.chdir("/")
+    with contextlib.chdir(folder), bind(Path("s").absolute()):
+        assert victim.read_text() == "kept"
+        assert not (folder / "s").is_symlink()
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o770, 0o701])

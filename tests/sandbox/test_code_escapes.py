@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Iterator
@@ -54,13 +55,12 @@ def cell(tmp_path: Path) -> Iterator[Cell]:
     other.mkdir()
     secret = other / "notes.txt"
     secret.write_text("the secret")
-    os.chdir(other)
     unix, tcp = socket.socket(socket.AF_UNIX), socket.create_server(("127.0.0.1", 0))
-    unix.bind("api.sock")
+    with contextlib.chdir(other):
+        unix.bind("api.sock")
     unix.listen()
     with unix, tcp:
         yield Cell(work, secret, other, other / "api.sock", tcp.getsockname()[1])
-    os.chdir("/")
 
 
 def left_over(marker: str) -> list[psutil.Process]:

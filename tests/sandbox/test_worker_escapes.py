@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -104,24 +106,24 @@ def confined(code: str, facts: dict[str, Any]) -> subprocess.CompletedProcess[st
     return subprocess.run(
         [sys.executable, "-c", PROLOGUE + code, json.dumps(facts)],
         capture_output=True, text=True, timeout=120, check=False,
-        env={**os.environ, "PYTHONPATH": str(SERVICE)},
+        env={**os.environ, "PYTHONPATH": str(SERVICE)}, cwd=facts["folder"],
     )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def facts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def facts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """What there is to attack: a secret, a folder, a socket, and this very process as daemon."""
     folder = tmp_path_factory.mktemp("outside")
     secret = folder / "another agent's notes"
     secret.write_text("the secret")
-    listener = socket.socket(socket.AF_UNIX)
-    os.chdir(folder)
-    listener.bind("api.sock")
-    listener.listen()
-    return {
-        "secret": str(secret), "folder": str(folder), "target": str(folder / "made"),
-        "socket": "api.sock", "daemon": os.getpid(), "keep": {},
-    }  # fmt: skip
+    with socket.socket(socket.AF_UNIX) as listener:
+        with contextlib.chdir(folder):
+            listener.bind("api.sock")
+        listener.listen()
+        yield {
+            "secret": str(secret), "folder": str(folder), "target": str(folder / "made"),
+            "socket": "api.sock", "daemon": os.getpid(), "keep": {},
+        }  # fmt: skip
 
 
 @pytest.fixture(scope="module")
