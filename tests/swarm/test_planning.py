@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from hivekeep.domain.fields import FieldSpec, FieldType
 from hivekeep.domain.inference import Message, Role
+from hivekeep.domain.task_problems import problems
 from hivekeep.domain.tasks import (
     MOST_TASKS,
     Comparison,
@@ -20,7 +21,6 @@ from hivekeep.domain.tasks import (
     TaskGraph,
     TaskSpec,
     Work,
-    problems,
 )
 from hivekeep.domain.values import FieldValue, RowsValue, ValueStatus
 from hivekeep.recipes import known_fields
@@ -245,6 +245,19 @@ async def test_a_refused_plan_is_corrected_once_and_then_made_by_rules() -> None
     assert "fixed rules" in graph.note
     graph, why = await planned(Model("none"), "who sent these?", names, SPECS)
     assert (why != "", [task.id for task in graph.tasks]) == (True, ["read", "answer"])
+
+
+async def test_a_condition_on_prose_is_left_out_if_the_model_insists() -> None:
+    gist = {"name": "gist", "type": "prose", "about": "what it asks for"}
+    due = {"name": "until", "type": "date", "about": "until when"}
+    where = [{"field": "gist", "is": "contains", "value": "please"}]
+    made = {"read": {"goal": "Read.", "values": [gist, due]}, "then": [tabled(where=where)]}
+    model = Model(json.dumps(made))
+    graph, why = await planned(model, "Does any ask for something?", ("a.eml", "b.eml"), SPECS)
+    assert (why, len(model.asked)) == ("", 2)
+    assert [spec.name for spec in graph.task("read").outputs] == ["gist", "until"]
+    assert graph.task("table").where == ()
+    assert graph.note.startswith("Perhaps not all of it: 'gist' is prose")
 
 
 async def test_names_of_documents_stand_in_the_last_message_only() -> None:

@@ -11,10 +11,12 @@ from hivekeep.documents.failures import Reason
 from hivekeep.domain.actions import ActionKind, Risk
 from hivekeep.domain.errors import UsageError
 from hivekeep.domain.saying import say, together
+from hivekeep.domain.tasks import Take, Work
 from hivekeep_ui.relay import PAGES
 
 STRING = re.compile(r'^  "([^"]+)": "((?:[^"\\]|\\.)*)",$', re.MULTILINE)
 PLACE = re.compile(r"\{\w+\}")
+WORDS = {"kind", "level", "reason", "take", "work"}
 
 
 def said_in_the_source() -> dict[str, str]:
@@ -44,7 +46,7 @@ def chinese() -> dict[str, str]:
 def test_every_sentence_has_its_translation_with_the_same_values() -> None:
     source, table = said_in_the_source(), chinese()
     assert len(source) > 100
-    named = {name for name in table if name.split(".")[0] not in ("kind", "level", "reason")}
+    named = {name for name in table if name.split(".")[0] not in WORDS}
     assert named == source.keys()
     for name, template in source.items():
         assert set(PLACE.findall(template)) == set(PLACE.findall(table[name])), name
@@ -55,6 +57,8 @@ def test_every_word_inside_sentences_has_its_translation() -> None:
     assert {f"kind.{kind.value}" for kind in ActionKind} <= table.keys()
     assert {f"level.{risk.value}" for risk in Risk} <= table.keys()
     assert {f"reason.{reason.value}" for reason in Reason} <= table.keys()
+    assert {f"take.{take.value}" for take in Take} <= table.keys()
+    assert {f"work.{work.value}" for work in Work if work is not Work.AGENT} <= table.keys()
 
 
 def test_a_sentence_is_its_english_text_and_more() -> None:

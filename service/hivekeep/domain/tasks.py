@@ -1,25 +1,21 @@
 """A free request as a small graph of tasks.
 
-Responsible for the graph and for what makes one sound; a model proposes it, a person may change
-it.  Invariant: a graph without problems can be executed in some order from its first task to its
-last.
+Responsible for the graph's parts and their order; a model proposes it, a person may change it, and
+``task_problems`` says whether it is sound.  Invariant: its tasks stand in an order in which they
+can be executed.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 
-from hivekeep.domain.fields import FieldSpec, FieldType
-from hivekeep.domain.saying import say
+from hivekeep.domain.fields import FieldSpec
 
 MOST_TASKS = 12
-_ID = re.compile(r"[a-z][a-z0-9_-]{0,29}$")
-_NUMBERS = (FieldType.AMOUNT, FieldType.NUMBER, FieldType.INTEGER)
 
 
 class Work(StrEnum):
@@ -69,15 +65,6 @@ class Take(StrEnum):
     MIN = "min"
     MAX = "max"
     COUNT = "count"
-
-
-_COMPUTED = {
-    Take.SUM: _NUMBERS,
-    Take.AVERAGE: _NUMBERS,
-    Take.MIN: (*_NUMBERS, FieldType.DATE),
-    Take.MAX: (*_NUMBERS, FieldType.DATE),
-    Take.COUNT: tuple(FieldType),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,130 +145,6 @@ class TaskGraph:
                 for spec in before.outputs:
                     found.setdefault(spec.name, spec)
         return tuple(found.values())
-
-
-def problems(graph: TaskGraph, tools: Collection[str], documents: int) -> Iterator[str]:
-    """Everything that keeps ``graph`` from being executed, one line each."""
-    if not graph.tasks:
-        yield say("plan.no_task", "There is no task.")
-    if len(graph.tasks) > MOST_TASKS:
-        yield say(
-            "plan.many_tasks", "There are {count} tasks, at most {most} may be.",
-            count=len(graph.tasks), most=MOST_TASKS,
-        )  # fmt: skip
-    seen: set[str] = set()
-    names = [task.id for task in graph.tasks]
-    for task in graph.tasks:
-        if not _ID.match(task.id):
-            yield say(
-                "plan.bad_id", "'{task}' is no id: lower-case letters, digits, '-' and '_'.",
-                task=task.id,
-            )  # fmt: skip
-        if task.id in seen:
-            yield say("plan.twice", "The id '{task}' is taken twice.", task=task.id)
-        if not task.goal.strip():
-            yield say("plan.no_goal", "Task '{task}' has no goal.", task=task.id)
-        if task.each_document and not task.outputs:
-            yield say(
-                "plan.no_outputs", "Task '{task}' works on each document and has no outputs.",
-                task=task.id,
-            )  # fmt: skip
-        yield from _problems_of_names(task)
-        if task.each_document and not documents:
-            yield say(
-                "plan.no_documents", "Task '{task}' works on each document, and there are none.",
-                task=task.id,
-            )  # fmt: skip
-        for tool in task.tools:
-            if tool not in tools:
-                yield say(
-                    "plan.no_tool", "Task '{task}' wants the tool '{tool}', which does not exist.",
-                    task=task.id, tool=tool,
-                )  # fmt: skip
-        for before in task.after:
-            if before not in names:
-                yield say(
-                    "plan.after_nothing",
-                    "Task '{task}' comes after '{before}', which does not exist.",
-                    task=task.id, before=before,
-                )  # fmt: skip
-            elif before not in seen:
-                yield say(
-                    "plan.order", "Task '{task}' stands before '{before}', which it comes after.",
-                    task=task.id, before=before,
-                )  # fmt: skip
-        if task.work is not Work.AGENT:
-            yield from _problems_of_code(graph, task)
-        of_table = task.where or task.sort or task.most or task.figures
-        if of_table and task.work is not Work.TABLE:
-            yield f"Task '{task.id}' is no table, so it has no where, sort, most or figures."
-        if task.folder and task.work is not Work.FOLDERS:
-            yield f"Task '{task.id}' puts nothing into folders, so it has no folder."
-        if task.most < 0:
-            yield f"Task '{task.id}' wants at most {task.most} rows."
-        seen.add(task.id)
-    if sum(task.work is Work.SUMMARY for task in graph.tasks) > 1:
-        yield "There are several summaries over all documents; there can be one."
-
-
-def _problems_of_names(task: TaskSpec) -> Iterator[str]:
-    """Values are told apart by their names."""
-    names = [spec.name for spec in task.outputs]
-    if not all(name.strip() for name in names):
-        yield say("plan.no_name", "An output of task '{task}' has no name.", task=task.id)
-    for name in dict.fromkeys(name for name in names if name.strip() and names.count(name) > 1):
-        yield say(
-            "plan.name_twice", "Task '{task}' has the output '{name}' twice.",
-            task=task.id, name=name,
-        )  # fmt: skip
-
-
-def _problems_of_code(graph: TaskGraph, task: TaskSpec) -> Iterator[str]:
-    """What is wrong with a task that no agent with tools does."""
-    if task.each_document or task.tools:
-        yield f"Task '{task.id}' ({task.work.value}) is done once and without tools."
-    columns = {spec.name: spec for spec in graph.columns(task)}
-    if not columns:
-        yield f"Task '{task.id}' ({task.work.value}) comes after no task on each document."
-        return
-    named = [c.field for c in task.where] + [f.field for f in task.figures]
-    named += [task.sort.removeprefix("-")] if task.sort else []
-    named += [task.folder] if task.work is Work.FOLDERS else []
-    known = ", ".join(columns)
-    for name in dict.fromkeys(named):
-        if name not in columns:
-            yield f"Task '{task.id}' uses the field '{name}'; there are only: {known}."
-    for condition in task.where:
-        if condition.field in columns:
-            yield from _problems_of_condition(task, condition, columns[condition.field])
-    for figure in task.figures:
-        spec = columns.get(figure.field)
-        if spec and spec.type not in _COMPUTED[figure.take]:
-            yield f"'{figure.field}' is a {spec.type.value} and has no {figure.take.value}."
-    texts = [spec for spec in columns.values() if spec.type is FieldType.PROSE]
-    if task.work is Work.SUMMARY and not texts:
-        yield f"Task '{task.id}' sums up prose, and nothing before it gives any."
-
-
-def _problems_of_condition(task: TaskSpec, condition: Condition, spec: FieldSpec) -> Iterator[str]:
-    test, value = condition.is_, condition.value
-    if spec.type is FieldType.PROSE:
-        yield (
-            f"'{condition.field}' is prose in a reader's own words, so no condition can be on it; "
-            "read a yes or no (boolean), or set no condition."
-        )
-        return
-    what = f"The condition on '{condition.field}' of task '{task.id}'"
-    if test.of_numbers and spec.type not in _NUMBERS:
-        yield f"{what} compares numbers, but it is a {spec.type.value}."
-    elif test.of_dates and spec.type is not FieldType.DATE:
-        yield f"{what} compares dates, but it is a {spec.type.value}."
-    elif test.of_numbers and number_of(value) is None:
-        yield f"{what} compares with '{value}', which is no number such as 1000 or 99.50."
-    elif test.of_dates and not is_day(value):
-        yield f"{what} compares with '{value}', which is no date such as 2026-01-31."
-    elif not value.strip():
-        yield f"{what} compares with nothing."
 
 
 def number_of(text: object) -> Decimal | None:

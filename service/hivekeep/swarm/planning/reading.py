@@ -15,6 +15,7 @@ from typing import Any
 
 from hivekeep.domain.errors import EngineError
 from hivekeep.domain.fields import FieldSpec, FieldType
+from hivekeep.domain.task_problems import problems
 from hivekeep.domain.tasks import (
     Comparison,
     Condition,
@@ -24,7 +25,6 @@ from hivekeep.domain.tasks import (
     TaskSpec,
     Work,
     number_of,
-    problems,
 )
 from hivekeep.swarm.answers import parse_answer
 from hivekeep.swarm.planning.outputs import identifier, output
@@ -60,7 +60,7 @@ def read_plan(
     except EngineError as error:
         return TaskGraph(()), error.why
     tasks = _tasks(said, goal, tools, documents, known)
-    graph = TaskGraph(tuple(tasks), note=f"proposed for: {goal.strip()[:200]}")
+    graph = TaskGraph(tuple(tasks))
     found = [*problems(graph, tools, documents), *_misnamed(graph, names)]
     found += _unmet(graph, wording(goal), documents)
     return graph, " ".join(found[:4])

@@ -14,6 +14,7 @@ import yaml
 from hivekeep.domain.errors import UsageError
 from hivekeep.domain.fields import FieldSpec, FieldType
 from hivekeep.domain.saying import say, together
+from hivekeep.domain.task_problems import problems
 from hivekeep.domain.tasks import (
     Comparison,
     Condition,
@@ -22,7 +23,6 @@ from hivekeep.domain.tasks import (
     TaskGraph,
     TaskSpec,
     Work,
-    problems,
 )
 from hivekeep.swarm.planning.outputs import output
 

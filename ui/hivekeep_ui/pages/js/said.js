@@ -25,6 +25,8 @@ function value(name, given, table) {
   if (typeof given !== "string") return name === "kind" ? word("kind", given.text, table) : sentence(given, table);
   if (name === "kind") return word("kind", given, table);
   if (name === "risk") return word("level", given, table);
+  if (name === "take" || name === "work") return word(name, given, table);
+  if (name === "type") return t(`type.${given}`);
   return name === "state" ? t(`run.state.${given}`) : given;
 }
 
