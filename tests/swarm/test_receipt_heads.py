@@ -127,3 +127,36 @@ def test_a_part_of_a_name_is_doubted(said: str) -> None:
     found = check(RECEIPTS, page, {"company": said}).get("company")
     assert isinstance(found, FieldValue)
     assert found.status is ValueStatus.NEEDS_REVIEW
+
+
+def total(text: str, said: str) -> FieldValue:
+    found = check(RECEIPTS, document("a.txt", text), {"total": said}).get("total")
+    assert isinstance(found, FieldValue)
+    return found
+
+
+def test_what_was_handed_over_is_not_the_total() -> None:
+    paid = total("Coffee 3.20\nTotal includes GST at 0% and everything: 3.20\nCash: 5.20\n"
+                 "Change: 2.00", "5.20")  # fmt: skip
+    assert (paid.value, paid.status) == ("3.20", ValueStatus.GROUNDED)
+    unclear = total("Coffee 3.20\nTea 2.90\nCash: 5.20", "5.20")
+    assert unclear.status is ValueStatus.NEEDS_REVIEW
+    assert "Paid by" in unclear.reason
+
+
+def named(page: Document, said: str) -> FieldValue:
+    found = check(RECEIPTS, page, {"company": said}).get("company")
+    assert isinstance(found, FieldValue)
+    return found
+
+
+def test_one_of_several_names_in_the_head_is_doubted_but_for_the_lowest() -> None:
+    page = receipt("sunny", "CT281 - Sunny Shell", "Ottogo Enterprise", "002570632-X")
+    assert named(page, "sunny").status is ValueStatus.NEEDS_REVIEW
+    assert named(page, "Ottogo Enterprise").status is ValueStatus.GROUNDED
+
+
+@pytest.mark.parametrize("name", ["99 FAST MARTS/B", "BAKERY PINTARSDN BHD"])
+def test_a_name_whose_legal_form_is_run_together_with_it_is_doubted(name: str) -> None:
+    assert named(receipt(name, "NO. 4, JALAN TUN"), name).status is ValueStatus.NEEDS_REVIEW
+    assert named(receipt("MART S/B", "NO. 4, JALAN TUN"), "MART S/B").status is ValueStatus.GROUNDED

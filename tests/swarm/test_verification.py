@@ -328,3 +328,20 @@ def test_a_seller_that_is_printed_as_somebody_else_is_doubted(text: str) -> None
     found = check(invoices, document("a.txt", text), {"seller": "Elektro Bambus"}).get("seller")
     assert isinstance(found, FieldValue)
     assert found.status is ValueStatus.NEEDS_REVIEW
+
+
+def test_words_with_a_date_are_no_number() -> None:
+    invoices = builtin_recipes()["invoices"].compile()
+    text = "Beitragsrechnung\n24. Januar 2014\nVSNR: 01.234.567.8"
+    said = {"number": "Beitragsrechnung 24. Januar 2014"}
+    found = check(invoices, document("a.txt", text), said).get("number")
+    assert isinstance(found, FieldValue)
+    assert (found.status, found.reason) == (ValueStatus.NEEDS_REVIEW, "It names a day.")
+
+
+def test_a_day_beside_another_fields_label_is_doubted() -> None:
+    invoices = builtin_recipes()["invoices"].compile()
+    text = "Rechnung Nr. 7\nZahlbar bis: 04.07.2015"
+    found = check(invoices, document("a.txt", text), {"issue_date": "04.07.2015"}).get("issue_date")
+    assert isinstance(found, FieldValue)
+    assert found.status is ValueStatus.NEEDS_REVIEW

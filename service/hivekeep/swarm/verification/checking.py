@@ -6,7 +6,7 @@ values is ``grounding``'s work.  Invariant: no value is called grounded without 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,10 +20,13 @@ from hivekeep.domain.values import (
     Scalar,
     ValueStatus,
 )
+from hivekeep.swarm.verification.associations import LEFT_CELL, LOOSE, Association
 from hivekeep.swarm.verification.choosing import clear, labelled
+from hivekeep.swarm.verification.dates import names_a_day
 from hivekeep.swarm.verification.grounding import Found, locate, says_nothing
 from hivekeep.swarm.verification.layout import Span
-from hivekeep.swarm.verification.mentions import LOOSE, Context
+from hivekeep.swarm.verification.legal_forms import is_run_together
+from hivekeep.swarm.verification.mentions import Context
 from hivekeep.swarm.verification.relations import check_relations
 
 _MOST_PLACES = 3
@@ -181,9 +184,15 @@ def _verdict(context: Context, spec: FieldSpec, found: Found, objection: str) ->
     elif found.doubt:
         objection = f"It is printed, but {found.doubt}."
     elif not objection and spec.type in _LETTER_BY_LETTER:
-        objection = _illegible(context, places)
+        objection = _illegible(context, places) or _misspelt(spec, found.value)
     status = ValueStatus.NEEDS_REVIEW if objection else ValueStatus.GROUNDED
     return FieldValue(spec.name, found.value, status, evidence, objection)
+
+
+def _misspelt(spec: FieldSpec, value: Scalar) -> str:
+    if spec.type is FieldType.NAME and is_run_together(str(value)):
+        return "A space before its legal form is missing."
+    return ""
 
 
 def _illegible(context: Context, places: list[tuple[Span, ...]]) -> str:
@@ -206,11 +215,16 @@ def _objection(context: Context, spec: FieldSpec, found: Found) -> str:
     labels = [context.label_at(place[0]) for place in found.places if place]
     if not labels or spec.type is FieldType.CURRENCY:
         return ""
+    if spec.type is FieldType.IDENTIFIER and names_a_day(str(found.value)):
+        return "It names a day."
     if spec.type is FieldType.NAME:
         if all(_is_cut_off(context, place) for place in found.places):
             return "What is printed before it says that it is something else."
         if all(place and context.is_addressee(spec, place[0]) for place in found.places):
             return "It is printed as an addressee."
+        first = min((place[0] for place in found.places if place), key=lambda span: span.line)
+        if context.is_brand(spec, first):
+            return "Another name in the document's head could be the issuer's."
     best = max(label.score(spec.name) for label in labels)
     if best >= clear(spec):
         return ""
@@ -224,11 +238,29 @@ def _objection(context: Context, spec: FieldSpec, found: Found) -> str:
     other = next((label.other for label in labels if label.other and label.other not in own), "")
     if spec.type in (FieldType.NAME, FieldType.TEXT) and other not in _OTHER_PARTIES:
         return ""
-    if best < 0 and other and all(label.score(spec.name) < 0 for label in labels):
-        return f"It is printed as {other}."
+    if best < 0 and all(label.score(spec.name) < 0 for label in labels):
+        announced = other or _announced(context, spec, labels)
+        if announced:
+            return f"It is printed as {announced}."
     if rivals:
         return f"The document's own label points at {rivals[0]}."
     return ""
+
+
+def _announced(context: Context, spec: FieldSpec, labels: Sequence[Association]) -> str:
+    """The other field whose own clear label stands beside every place of a value."""
+    if spec.type not in (FieldType.AMOUNT, FieldType.DATE):
+        return ""
+    if any(abs(label.score(spec.name)) < LEFT_CELL or not label.owners for label in labels):
+        return ""
+    # What labels an amount may be no amount itself, as "Cash" is; a day's label always is a day's.
+    titles = sorted(
+        other.title
+        for other in context.plan.fields
+        if other.name in labels[0].owners
+        and (spec.type is FieldType.AMOUNT or other.type is FieldType.DATE)
+    )
+    return titles[0] if titles else ""
 
 
 def _is_cut_off(context: Context, place: tuple[Span, ...]) -> bool:

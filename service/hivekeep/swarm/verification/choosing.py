@@ -7,12 +7,14 @@ that nothing breaks, there is no choice.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 
 from hivekeep.domain.fields import FieldSpec, FieldType
 from hivekeep.domain.values import Scalar
 from hivekeep.swarm.verification.amounts import canonical
-from hivekeep.swarm.verification.mentions import ABOVE, LEFT_CELL, Context
+from hivekeep.swarm.verification.associations import ABOVE, LEFT_CELL
+from hivekeep.swarm.verification.mentions import Context
 
 # The most that a total is rounded by where coins of one cent are no longer made.
 _ROUNDING = Decimal("0.05")
@@ -31,7 +33,7 @@ def labelled(context: Context, spec: FieldSpec) -> Scalar:
     scores = context.candidates(spec)
     best = max(scores.values(), default=0.0)
     if best < clear(spec):
-        return None
+        return _settled_in_cash(context, scores) if _is_total(spec) else None
     top = [value for value, score in scores.items() if score == best]
     if spec.type is FieldType.AMOUNT:
         return _amount(context, spec, top)
@@ -80,6 +82,18 @@ def _amount(context: Context, spec: FieldSpec, values: list[Scalar]) -> Scalar:
         return after
     surest = context.surest(spec)
     return surest if surest in values else None
+
+
+def _settled_in_cash(context: Context, scores: Mapping[Scalar, float]) -> Scalar:
+    """The one weakly labelled amount that is what was handed over less the change."""
+    found = [
+        value
+        for value, score in scores.items()
+        if score > 0
+        and (number := _decimal(value)) is not None
+        and any(handed > number > 0 and handed - number in context.paid for handed in context.paid)
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 def _after_rounding(context: Context, spec: FieldSpec, values: list[Scalar]) -> Scalar:

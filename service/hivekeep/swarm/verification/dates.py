@@ -108,6 +108,15 @@ def find_dates(text: str) -> list[DateMention]:
     return sorted(found, key=lambda mention: mention.start)
 
 
+def names_a_day(text: str) -> bool:
+    """Whether ``text`` has a date with its month in words, as no number of anything has."""
+    return any(
+        any(char.isspace() for char in text[found.start : found.end])
+        and any(char.isalpha() for char in text[found.start : found.end])
+        for found in find_dates(text)
+    )
+
+
 def customary_order(text: str) -> Order | None:
     """The order that dates have where the taxes and company forms in ``text`` are used."""
     return Order.DAY_FIRST if _DAY_FIRST_PLACES.search(text) else None

@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from hivekeep.swarm.verification.addresses import is_address
 from hivekeep.swarm.verification.layout import Layout, Line, Span
+from hivekeep.swarm.verification.legal_forms import has_legal_form, is_legal_form
 
 _HEAD = 0.45
 _MOST_LINES = 10
@@ -36,38 +38,37 @@ class Masthead:
     """Reads the first lines of one document's first page.
 
     :param could_be: whether a line of text can be a name at all.
-    :param is_address: whether it is part of an address.
-    :param legal_form: where in it a company's legal form stands, ``None`` if nowhere.
     """
 
-    def __init__(
-        self,
-        layout: Layout,
-        could_be: Callable[[str], bool],
-        is_address: Callable[[str], bool],
-        legal_form: Callable[[str], tuple[int, int] | None],
-    ) -> None:
+    def __init__(self, layout: Layout, could_be: Callable[[str], bool]) -> None:
         self._layout = layout
         self._could_be = could_be
-        self._is_address = is_address
-        self._legal_form = legal_form
 
     def issuer(self) -> tuple[Span, ...]:
         """The issuer's name, on one or two lines; empty if it is not clear."""
-        names = [tuple(group) for group in self._groups(list(self._candidates()))]
-        formed = [name for name in names if self._legal_form(self._layout.text(name))]
+        names = self._names()
+        formed = [name for name in names if has_legal_form(self._layout.text(name))]
         if len(formed) == 1:
             # "City Milk" over "R&C Venture Ltd" may be a brand or the first half of the name.
             return () if self._continues(names, formed[0]) else formed[0]
         return names[0] if len(names) == 1 else ()
+
+    def is_brand(self, line: int) -> bool:
+        """Whether a name on ``line`` stands above another that could as well be the issuer's."""
+        return not self.issuer() and any(
+            span.line == line for name in self._names()[:-1] for span in name
+        )
+
+    def _names(self) -> list[tuple[Span, ...]]:
+        return [tuple(group) for group in self._groups(list(self._candidates()))]
 
     def _candidates(self) -> Iterator[Span]:
         """The lines above the first address, registration or phone number that can be names."""
         found = False
         for line in self._head():
             text = _REGISTRATION.sub("", line.text)
-            identity = self._is_address(line.text) or bool(_IDENTITY.search(text))
-            if identity and not self._legal_form(text):
+            identity = is_address(line.text) or bool(_IDENTITY.search(text))
+            if identity and not has_legal_form(text):
                 return
             if self._could_be(text) and text.lstrip()[:1].isalnum():
                 found = True
@@ -103,11 +104,7 @@ class Masthead:
 
     def _belongs(self, one: Span, two: Span) -> bool:
         first, second = self._text(one), self._text(two)
-        return first.endswith(_WRAPS) or self._only_legal_form(second)
-
-    def _only_legal_form(self, text: str) -> bool:
-        form = self._legal_form(text)
-        return form is not None and not any(c.isalnum() for c in text[: form[0]] + text[form[1] :])
+        return first.endswith(_WRAPS) or is_legal_form(second)
 
     def _continues(self, names: list[tuple[Span, ...]], name: tuple[Span, ...]) -> bool:
         at = names.index(name)

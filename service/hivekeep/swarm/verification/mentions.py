@@ -1,29 +1,38 @@
 """Everything in a document that could be the value of some field, and what labels it.
 
-Responsible for reading dates, amounts, currencies and identifiers once per document and for the
-label that belongs to each; not for choosing.  Invariant: a mention's span is where its value is
-printed.
+Responsible for reading dates, amounts, currencies and identifiers once per document, each with the
+label that ``associations`` finds for it; not for choosing.  Invariant: a mention's span is where
+its value is printed.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
-from itertools import pairwise
 
 from hivekeep.domain.documents import Document
 from hivekeep.domain.fields import FieldSpec, FieldType, Plan
 from hivekeep.domain.values import Scalar
+from hivekeep.swarm.verification.addresses import begins_with_post_code, goes_on_with_town
 from hivekeep.swarm.verification.amounts import (
     AmountMention,
     Style,
     canonical,
     document_style,
     find_amounts,
+)
+from hivekeep.swarm.verification.associations import (
+    ABOVE,
+    HEADING_SHARE,
+    LEFT_CELL,
+    NUMBERED,
+    SAME_LINE,
+    Association,
+    Associations,
 )
 from hivekeep.swarm.verification.currencies import find_currencies, settle
 from hivekeep.swarm.verification.dates import (
@@ -33,35 +42,21 @@ from hivekeep.swarm.verification.dates import (
     document_order,
     find_dates,
 )
-from hivekeep.swarm.verification.labels import Label, Vocabulary
+from hivekeep.swarm.verification.labels import Vocabulary
 from hivekeep.swarm.verification.layout import Layout, Line, Span
-from hivekeep.swarm.verification.parties import NameMention, Parties, is_legal_form
+from hivekeep.swarm.verification.legal_forms import is_legal_form
+from hivekeep.swarm.verification.parties import NameMention, Parties
 
-NUMBERED, SAME_LINE, LEFT_CELL, ABOVE, LOOSE = 3.5, 3.0, 2.5, 2.0, 1.0
 _IDENTIFIER = re.compile(
     r"(?<![\w])#?[A-Za-z0-9](?:[A-Za-z0-9]|[-/._](?=[A-Za-z0-9])){1,38}(?![\w])"
 )
 _MONTH_FIRST = frozenset({"USD"})
-_MOST_CELLS = 4
 _MOST_PLACES = 5
 _NUMBER_WORD = re.compile(
     r"(?:\bnr|\bno|\bnum|\bnumber|\bnummer|n[°º]|№|#|号码?)\s*[.:]?\s*$", re.IGNORECASE
 )
-_INCLUDING = re.compile(
-    r"(?:\b(?:incl\w*|inkl\w*|inc|with|mit|avec|con)\b|含)[.\s(]*(?:of |de |the |in )?[\d\s%]*$",
-    re.IGNORECASE,
-)
-_EXCLUDING = re.compile(
-    r"(?:\b(?:excl\w*|exkl\w*|ex|before|without|ohne|hors|sans|sin)\b|不含)[.\s(]*(?:of |de )?$",
-    re.IGNORECASE,
-)
 _PRICE = re.compile(r"\d+\.\d\d")
 _YEAR = re.compile(r"(?:19|20)\d\d")
-_OF = re.compile(r"\b(?:vom|von|dated|date|of|du|del|della|van|dd\.?|le)\s*:?\s*$", re.IGNORECASE)
-_NUMBERED = re.compile(r"(?:\bnr\b|\bno\b|\bnumber\b|\bnummer\b|n[°º]|№|#)", re.IGNORECASE)
-_TRAILING = 14
-_HEADING_SHARE = 0.6
-_NEAR = 40
 _LEAST_LETTERS = 2
 _NUMBERS = frozenset({
     "customer number", "tax number", "register number", "order number", "reference", "bank",
@@ -69,29 +64,6 @@ _NUMBERS = frozenset({
 })  # fmt: skip
 _DAYS = frozenset({"delivery date", "order date", "due date", "other date", "earlier invoice"})
 _SUMS = frozenset({"net", "tax", "paid"})
-_POST_CODE = re.compile(r"(?:[A-Z]{1,3}[- ])?\d{4,6}\s+\w")
-# Five digits and a word after a name: "Muster KG Am Kai 7 24103 Kiel".
-_TOWN = re.compile(r"(?<![\d./-])\d{5} +[^\W\d_]{3,}")
-
-
-@dataclass(frozen=True, slots=True)
-class Association:
-    """What the words beside a value say it is: ``owners`` are fields, ``other`` something else."""
-
-    owners: frozenset[str] = frozenset()
-    other: str = ""
-    strength: float = 0.0
-    weight: int = 0
-
-    def score(self, field: str) -> float:
-        """How much this speaks for the value being ``field``'s; negative if against."""
-        if not self.strength:
-            return 0.0
-        return self.strength if field in self.owners else -self.strength
-
-    def weaker(self) -> Association:
-        """The same label, not sure to belong to the value."""
-        return replace(self, strength=min(self.strength, LOOSE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +84,7 @@ class Context:
         self._vocabulary = Vocabulary(
             [spec for spec in plan.fields if spec.type is not FieldType.ROWS]
         )
+        self._associations = Associations(self.layout, self._vocabulary)
 
     def mentions(self, kind: FieldType) -> tuple[Mention, ...]:
         """All values of a type; empty for types whose values cannot be told from other words."""
@@ -135,7 +108,7 @@ class Context:
                 if spec.name in name.owners:
                     scores[name.value] = max(scores.get(name.value, 0.0), name.score)
         if spec.type is FieldType.DATE and spec.required:
-            scores.update(self._only_day())
+            scores.update(self._only_day(spec))
         if spec.type is FieldType.CURRENCY:
             scores.update(self._stated_currency(spec))
         for mention in self.mentions(spec.type):
@@ -178,10 +151,16 @@ class Context:
             if m.label.other == "paid" or (m.label.owners and not m.label.owners & totals)
         )
 
-    def _only_day(self) -> dict[Scalar, float]:
+    def _only_day(self, spec: FieldSpec) -> dict[Scalar, float]:
         """The one day that a document names, if nothing says that it is another kind of day."""
         dates = self.mentions(FieldType.DATE)
-        if len({m.value for m in dates}) != 1 or all(m.label.other in _DAYS for m in dates):
+        days = {field.name for field in self.plan.fields if field.type is FieldType.DATE}
+        others = [
+            m.label.other in _DAYS
+            or (bool(m.label.owners & days) and m.label.score(spec.name) <= -LEFT_CELL)
+            for m in dates
+        ]
+        if len({m.value for m in dates}) != 1 or all(others):
             return {}
         return {dates[0].value: ABOVE}
 
@@ -213,7 +192,7 @@ class Context:
             text = cell.text if cell else ""
         labels = self._vocabulary.labels(text)
         covered = sum(label.end - label.start for label in labels)
-        return covered >= _HEADING_SHARE * len(text.strip(" :"))
+        return covered >= HEADING_SHARE * len(text.strip(" :"))
 
     @cached_property
     def names(self) -> tuple[NameMention, ...]:
@@ -223,6 +202,10 @@ class Context:
     def is_addressee(self, spec: FieldSpec, span: Span) -> bool:
         """Whether a name stands below "Messrs" or the like though ``spec`` asks for the sender."""
         return spec.name in self._parties.senders and self._parties.is_addressed(span)
+
+    def is_brand(self, spec: FieldSpec, span: Span) -> bool:
+        """Whether ``spec`` asks for the issuer and another name in the head may be that."""
+        return spec.name in self._parties.senders and self._parties.is_brand(span)
 
     @cached_property
     def _parties(self) -> Parties:
@@ -293,7 +276,7 @@ class Context:
     @cached_property
     def _dates(self) -> tuple[Mention, ...]:
         return tuple(
-            Mention(day.isoformat(), span, self._date_label(line, span.start))
+            Mention(day.isoformat(), span, self._associations.of_date(line, span.start))
             for line, span, mention in self._found_dates()
             if (day := mention.resolve(self.order)) is not None
         )
@@ -335,7 +318,7 @@ class Context:
             value = amount.resolve(self.style)
             assert value is not None
             span = Span(line.index, amount.start, amount.end)
-            found.append(Mention(canonical(value), span, self._label(line, amount.start)))
+            found.append(Mention(canonical(value), span, self._associations.of(line, amount.start)))
         return tuple(found)
 
     @cached_property
@@ -350,7 +333,7 @@ class Context:
                 if inside or not any(char.isdigit() for char in text):
                     continue
                 start = end - len(text)
-                label = self._label(line, start)
+                label = self._associations.of(line, start)
                 if (
                     _YEAR.fullmatch(text)
                     or _PRICE.fullmatch(text)
@@ -365,7 +348,7 @@ class Context:
 
     def label_at(self, span: Span) -> Association:
         """What labels the value printed at ``span``."""
-        return self._label(self.layout.lines[span.line], span.start)
+        return self._associations.of(self.layout.lines[span.line], span.start)
 
     def names_a_sum(self, cell: object) -> bool:
         """Whether a table's cell is only the label of a total, as "VAT 19%" is."""
@@ -391,67 +374,8 @@ class Context:
         other = next((label.other for label in labels if label.other in _NUMBERS), "")
         if other and any(char.isdigit() for char in text):
             return f"it is a {other}"
-        if "@" in text or _POST_CODE.match(text) or sum(c.isdigit() for c in text) > letters:
+        if "@" in text or begins_with_post_code(text) or sum(c.isdigit() for c in text) > letters:
             return "it is an address or a number"
-        if _TOWN.search(text):
+        if goes_on_with_town(text):
             return "it goes on with an address"
         return ""
-
-    def _date_label(self, line: Line, start: int) -> Association:
-        """As ``_label``, but "Invoice no. 7 of 3 May" dates the invoice, not its number."""
-        before = line.text[:start]
-        if _OF.search(before) and (number := _NUMBERED.search(before)):
-            labels = self._vocabulary.labels(before[: number.start()])
-            if labels:
-                return _association(labels[-1], SAME_LINE)
-        return self._label(line, start)
-
-    def _label(self, line: Line, start: int) -> Association:
-        before = [label for label in self._vocabulary.labels(line.text) if label.end <= start]
-        if before:
-            label = _effective(line.text, before)
-            gap = start - before[-1].end
-            # A label begins its line; deep inside a sentence the same word labels nothing.
-            begins = sum(char.isalpha() for char in line.text[: label.start]) <= _NEAR
-            return _association(label, SAME_LINE if gap <= _NEAR and begins else LOOSE)
-        crossed = 0
-        for cell, _ in zip(self.layout.left_of(line), range(_MOST_CELLS), strict=False):
-            labels = self._vocabulary.labels(cell.text)
-            if labels:
-                column = self._column(line) if crossed else None
-                label = _effective(cell.text, labels)
-                beside = not crossed and _announces(cell.text, label)
-                return column or _association(label, LEFT_CELL if beside else LOOSE)
-            crossed += any(char.isdigit() for char in cell.text)
-        return self._column(line) or Association()
-
-    def _column(self, line: Line) -> Association | None:
-        for distance, cell in enumerate(self.layout.above(line, reach=2)):
-            labels = self._vocabulary.labels(cell.text)
-            # A heading says what stands below it; a sentence that mentions a label does not.
-            covered = sum(label.end - label.start for label in labels)
-            if labels and covered >= _HEADING_SHARE * len(cell.text.strip(" :")):
-                return _association(labels[-1], ABOVE if not distance else LOOSE)
-        return None
-
-
-def _announces(text: str, label: Label) -> bool:
-    """Whether a cell is a label for its neighbour: mostly label, or ending in it."""
-    rest = text[label.end :].strip(" .:*")
-    return len(rest) <= _TRAILING or label.end - label.start >= 0.5 * len(text.strip(" :"))
-
-
-def _effective(text: str, labels: Sequence[Label]) -> Label:
-    """Which of several labels in a row counts: in "Total (incl. VAT)" it is the total."""
-    chosen = labels[0]
-    for before, label in pairwise(labels):
-        between = text[before.end : label.start]
-        if _EXCLUDING.search(between):
-            chosen = Label(before.start, label.end, frozenset(), "amount before tax", label.weight)
-        elif not _INCLUDING.search(between):
-            chosen = label
-    return chosen
-
-
-def _association(label: Label, strength: float) -> Association:
-    return Association(label.owners, label.other, strength, label.weight)

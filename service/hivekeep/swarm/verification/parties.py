@@ -7,14 +7,15 @@ name is made of printed lines to their end, never of one that is a number, an ad
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from hivekeep.domain.fields import FieldSpec, FieldType
+from hivekeep.swarm.verification.addresses import is_address, is_contact, is_town
 from hivekeep.swarm.verification.labels import Label
 from hivekeep.swarm.verification.layout import Layout, Line, Span
+from hivekeep.swarm.verification.legal_forms import has_legal_form, stated_forms, without_address
 from hivekeep.swarm.verification.letterhead import Letterhead
 from hivekeep.swarm.verification.masthead import Masthead
 from hivekeep.swarm.verification.text import fold, squeeze
@@ -31,31 +32,11 @@ _NAME_LABELS = frozenset(map(squeeze, (
     "name", "firma", "firmenname", "company", "company name", "nom", "raison sociale", "naam",
     "nombre", "razón social", "nome", "ragione sociale", "名称", "公司名称", "单位名称",
 )))  # fmt: skip
-_SALUTATIONS = frozenset(map(squeeze, (
-    "Herr", "Herrn", "Frau", "Firma", "Fa.", "Mr", "Mrs", "Ms", "Messrs", "Monsieur", "Madame",
+_OF_COMPANIES = frozenset(map(squeeze, ("Firma", "Fa.", "Messrs")))
+_SALUTATIONS = _OF_COMPANIES | frozenset(map(squeeze, (
+    "Herr", "Herrn", "Frau", "Mr", "Mrs", "Ms", "Monsieur", "Madame",
     "M.", "Mme", "De heer", "Mevrouw", "Señor", "Señora", "Signor", "Signora",
 )))  # fmt: skip
-_LEGAL_FORM = re.compile(
-    r"(?<!\w)(?:g?mbh|gesmbh|ag|kg|kgaa|ohg|gbr|ug|se|e\.? ?k(?:fr|fm)?\.?|e\.? ?v\.?|e\.? ?g\.?"
-    r"|a\. ?g\.|ltd|limited|llc|llp|l\.l\.c|inc|incorporated|corp|corporation|plc|co\.|company"
-    r"|s\.?a\.?r\.?l|s\.?a\.?s\.?u?|s\.?a\.?|s\.?n\.?c|e\.?u\.?r\.?l|s\.?r\.?l|s\.?p\.?a|s\.?l"
-    r"|b\.?v|n\.?v|v\.?o\.?f|sdn\.? ?bhd|bhd|s/b|pte|pty|oy|ab|aps|a/s|sp\. ?z ?o\.? ?o|s\.r\.o)"
-    r"(?!\w)\.?|公司|株式会社|有限会社",
-    re.IGNORECASE,
-)
-# French letters state form and capital beside the name (Code de commerce, R123-238); they are no
-# part of it: in an e-invoice the name is BT-27, this statement BT-33 (EN 16931-1).
-_STATED_FORM = re.compile(
-    r"\b(s\.?a\.?r\.?l|s\.?a\.?s\.?u?|e\.?u\.?r\.?l|s\.?n\.?c|s\.?a)\b\.?,? au capital d",
-    re.IGNORECASE,
-)
-_ADDRESS = re.compile(
-    r"^(?:[A-Z]{1,3}[- ])?\d{4,6}\s+\w|\w\.? \d{1,4} ?[a-z]?$|^\d{1,5}[,]? (?:rue|avenue|av|bd|"
-    r"boulevard|chemin|place|impasse|allée|street|road|\w+ (?:street|road|lane|avenue|drive))\b|"
-    r"^(?:no|lot|unit|suite|level|jalan|jln|p\.?o\.? box|postfach)\b[ .:]",
-    re.IGNORECASE,
-)
-_CONTACT = re.compile(r"@|https?:|www\.|\(\d{3,}|\+\d\d", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,25 +47,6 @@ class NameMention:
     spans: tuple[Span, ...]
     owners: frozenset[str]
     score: float
-
-
-def _is_address(text: str) -> bool:
-    return bool(_ADDRESS.search(text))
-
-
-def _legal_form(text: str) -> tuple[int, int] | None:
-    form = _LEGAL_FORM.search(text)
-    return form.span() if form else None
-
-
-def has_legal_form(text: str) -> bool:
-    """Whether ``text`` names a company by its legal form, as "Acme GmbH" does."""
-    return bool(_LEGAL_FORM.search(text))
-
-
-def is_legal_form(text: str) -> bool:
-    """Whether ``text`` is a legal form and nothing else, as "Sdn. Bhd." is."""
-    return has_legal_form(text) and not any(char.isalnum() for char in _LEGAL_FORM.sub("", text))
 
 
 class Parties:
@@ -118,11 +80,7 @@ class Parties:
 
     @cached_property
     def _stated_forms(self) -> frozenset[str]:
-        return frozenset(
-            squeeze(stated.group(1))
-            for line in self._layout.lines
-            for stated in _STATED_FORM.finditer(line.text)
-        )
+        return stated_forms(line.text for line in self._layout.lines)
 
     def _from_letterhead(self, known: set[str]) -> Iterator[NameMention]:
         """Sender and addressee of a letter, for parties that no label names."""
@@ -132,22 +90,45 @@ class Parties:
         sender = letterhead.sender()
         if sender is None and senders and len(self._names) == 1:
             # Only where no other party is asked for, or the name on top might be that one's.
-            issuer = Masthead(self._layout, self._could_head, _is_address, _legal_form).issuer()
+            issuer = self._masthead.issuer()
             if issuer:
                 yield NameMention(self._layout.text(issuer), issuer, senders, LETTERHEAD)
-        if sender is None or not (senders or receivers):
-            return
-        line, span = sender
-        if senders:
+        if sender is not None and senders:
+            _, span = sender
             yield NameMention(self._layout.text((span,)), (span,), senders, LETTERHEAD)
-        window = letterhead.addressee(line)
-        if receivers and window is not None:
-            yield NameMention(self._layout.text((window,)), (window,), receivers, LETTERHEAD)
+        if not receivers:
+            return
+        window = letterhead.addressee(sender[0]) if sender is not None else None
+        spans = (window,) if window is not None else self._greeted()
+        if spans:
+            yield NameMention(self._layout.text(spans), spans, receivers, LETTERHEAD)
+
+    def _greeted(self) -> tuple[Span, ...]:
+        """The name below the only salutation over an address, as on an envelope."""
+        found: list[tuple[Span, ...]] = []
+        for line in self._layout.by_page.get(1, []):
+            word = squeeze(line.text)
+            below = self._layout.below(line, reach=_REACH)
+            if word not in _SALUTATIONS or not below or not self.could_be(below[0].text):
+                continue
+            if any(is_town(other.text) for other in below[1:]):
+                # "Herrn" is taken for a part of somebody's name, "Firma" is none of a company's.
+                lines = below[:1] if word in _OF_COMPANIES else [line, below[0]]
+                found.append(tuple(Span(one.index, 0, len(one.text)) for one in lines))
+        return found[0] if len(found) == 1 else ()
 
     @property
     def senders(self) -> frozenset[str]:
         """The fields that ask for who sent the document."""
         return self._owners(_SENDER_WORDS)
+
+    def is_brand(self, span: Span) -> bool:
+        """Whether a name in a receipt's head is perhaps only what the shop is called."""
+        return len(self._names) == 1 and self._masthead.is_brand(span.line)
+
+    @cached_property
+    def _masthead(self) -> Masthead:
+        return Masthead(self._layout, self._could_head)
 
     def is_addressed(self, span: Span) -> bool:
         """Whether the line above a name in its column is a salutation, as on an envelope."""
@@ -168,7 +149,7 @@ class Parties:
         digits = sum(char.isdigit() for char in text)
         if letters < 2 or digits > letters or len(text) > 90:
             return False
-        if _CONTACT.search(text) or (_ADDRESS.search(text) and not has_legal_form(text)):
+        if is_contact(text) or (is_address(text) and not has_legal_form(text)):
             return False
         labels = self._labels(text)
         covered = sum(c.isalpha() for label in labels for c in text[label.start : label.end])
@@ -202,7 +183,7 @@ class Parties:
         rest = after.lstrip(" :.-\t")
         if rest and ":" in after[: len(after) - len(rest)]:
             start = len(line.text) - len(rest)
-            name = _without_address(rest.rstrip())
+            name = without_address(rest.rstrip())
             if self.could_be(name):
                 span = Span(line.index, start, start + len(name))
                 yield NameMention(name, (span,), owners, IN_LINE)
@@ -233,14 +214,14 @@ class Parties:
                 return []
             if self.could_be(text) and not self._is_form_label(line):
                 return self._joined(column[at : at + 2])
-            if _ADDRESS.search(text) and not self._labels(text):
+            if is_address(text) and not self._labels(text):
                 return []
         return []
 
     def _over_address(self, line: Line) -> bool:
         """Whether an address follows, as it does below a party and hardly below anything else."""
         return any(
-            _ADDRESS.search(other.text.lstrip(" :")) for other in self._layout.below(line, reach=4)
+            is_address(other.text.lstrip(" :")) for other in self._layout.below(line, reach=4)
         )
 
     def _is_form_label(self, line: Line) -> bool:
@@ -298,15 +279,6 @@ class Parties:
         if line.box is None:
             return [other for other in self._layout.lines if other.row == line.row]
         return self._layout.by_page[line.page]
-
-
-def _without_address(text: str) -> str:
-    """A company's name to the end of its legal form, if an address follows on the same line."""
-    for form in _LEGAL_FORM.finditer(text):
-        rest = text[form.end() :]
-        if any(char.isdigit() for char in rest) and not has_legal_form(rest):
-            return text[: form.end()]
-    return text
 
 
 def _is_tight(one: Line, two: Line) -> bool:
