@@ -190,6 +190,22 @@ async def test_one_batch_is_one_run(journal: Journal, tmp_path: Path) -> None:
     assert world.done["read a"] == 1
 
 
+async def test_what_comes_while_nothing_is_served_is_done_later(
+    journal: Journal, tmp_path: Path
+) -> None:
+    world = World({"a": GOOD, "b": GOOD})
+    stopped = coordinator(world, journal)
+    early = await stopped.submit(request(tmp_path, ["a"]))
+    async with serving(stopped):
+        await ended(stopped, early)
+    late = await stopped.submit(request(tmp_path, ["b"]))
+    assert late.state is RunState.PENDING
+    following = coordinator(world, journal)
+    async with serving(following):
+        await ended(following, following.record(late.id))
+    assert [world.done[f"read {name}"] for name in "ab"] == [1, 1]
+
+
 async def test_runs_are_found_by_the_beginning_of_their_id(
     journal: Journal, tmp_path: Path
 ) -> None:

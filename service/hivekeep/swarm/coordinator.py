@@ -126,12 +126,15 @@ class Coordinator:
 
     async def serve(self) -> None:
         """Execute runs until cancelled; first those that an earlier process left unfinished."""
-        async with anyio.create_task_group() as tasks:
-            self._tasks = tasks
-            for record in self._records.values():
-                if not record.state.at_rest:
-                    self._start(record, gathering=True)
-            await anyio.sleep_forever()
+        try:
+            async with anyio.create_task_group() as tasks:
+                self._tasks = tasks
+                for record in self._records.values():
+                    if not record.state.at_rest:
+                        self._start(record, gathering=True)
+                await anyio.sleep_forever()
+        finally:
+            self._tasks = None
 
     async def submit(self, request: RunRequest) -> RunRecord:
         """Journal a new run and start it; a batch that has a run already gets that one.
@@ -365,7 +368,7 @@ class Coordinator:
     def _start(self, record: RunRecord, *, gathering: bool = False) -> None:
         """Execute a run; ``gathering`` lets files join it, unless a person asked for it again."""
         if self._tasks is None:
-            raise RuntimeError("Coordinator.serve is not running")
+            return  # it is in the journal: ``serve`` starts it, of this process or of the next
         left = [agent for agent in record.documents() if not agent.state.ended]
         gathering = gathering and bool(record.request.watch) and not record.delivering
         seconds = record.request.batch_seconds if gathering else 0.0
