@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -91,6 +92,22 @@ async def test_an_allowed_call_is_made_and_its_answer_is_untrusted(tmp_path: Pat
     assert OriginKind.MCP in {origin.kind for origin in provenance.origins}
     calls = [e for e in theatre.log.events if e.action == f"policy.{ActionKind.MCP_CALL.value}"]
     assert [(e.outcome, e.subject) for e in calls] == [("allowed", "test/add")]
+
+
+async def test_objects_in_lists_are_sent_without_what_was_left_out(tmp_path: Path) -> None:
+    people = [{"name": "Ada", "born": 1815, "facts": ["counted", "wrote"]},
+              {"name": "Bo", "born": None, "facts": []}]  # fmt: skip
+    call = {"tool": "test/remember", "arguments": {"people": people}}
+    async with playing(tmp_path, "well", rules=OPEN) as theatre:
+        record = await theatre.play(document(tmp_path), calls=[call])
+    ((sent, result),) = [
+        (s.intent or {}, s.result or {})
+        for agent in record.agents.values()
+        for s in agent.steps.values()
+        if (s.intent or {}).get("tool") == "test/remember"
+    ]
+    assert result["text"] == "Ada (1815): counted, wrote; Bo (None): "
+    assert '{"name": "Bo", "facts": []}' in json.dumps(sent)
 
 
 async def test_without_a_yes_nothing_is_called(tmp_path: Path) -> None:

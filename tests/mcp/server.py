@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from mcp.server.mcpserver import MCPServer
+from pydantic import BaseModel
 
 # The SDK moves the protocol away from descriptor 1, so that prints do no harm.
 RAW = os.dup(1)
@@ -74,6 +75,20 @@ def reach(path: str, host: str) -> str:
     except OSError as error:
         said.append(f"not written: {error.strerror}")
     return "; ".join(said)
+
+
+class Person(BaseModel):
+    """Somebody, with what is known."""
+
+    name: str
+    born: int | None = None
+    facts: list[str]
+
+
+@server.tool(description="Remembers people.")
+def remember(people: list[Person]) -> str:
+    """What was understood."""
+    return "; ".join(f"{p.name} ({p.born}): {', '.join(p.facts)}" for p in people)
 
 
 @server.tool(description="Takes what cannot be expressed.")

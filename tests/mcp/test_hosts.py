@@ -80,17 +80,42 @@ _REACH = {
     "title": "reachArguments",
     "type": "object",
 }
+_REMEMBER = {
+    "$defs": {
+        "Person": {
+            "description": "Somebody, with what is known.",
+            "properties": {
+                "name": {"title": "Name", "type": "string"},
+                "born": {
+                    "anyOf": [{"type": "integer"}, {"type": "null"}], "default": None,
+                    "title": "Born",
+                },
+                "facts": {"items": {"type": "string"}, "title": "Facts", "type": "array"},
+            },
+            "required": ["name", "facts"],
+            "title": "Person",
+            "type": "object",
+        }
+    },
+    "properties": {
+        "people": {"items": {"$ref": "#/$defs/Person"}, "title": "People", "type": "array"},
+    },
+    "required": ["people"],
+    "title": "rememberArguments",
+    "type": "object",
+}  # fmt: skip
 PINS = (
     ToolPin(name="add", description="Adds two numbers.", arguments=_SUM),
     ToolPin(name="reach", description="Says what it can reach.", arguments=_REACH),
+    ToolPin(name="remember", description="Remembers people.", arguments=_REMEMBER),
 )
 
 
 async def test_a_server_is_listed_called_and_ended(tmp_path: Path) -> None:
     async with running(described("well"), tmp_path) as hosts:
         pins = await hosts.listing(described("well"))
-        assert [pin.name for pin in pins] == ["add", "reach", "nested"]
-        assert pins[:2] == PINS
+        assert [pin.name for pin in pins] == ["add", "reach", "remember", "nested"]
+        assert pins[:3] == PINS
         assert await hosts.call("test", "add", {"first": 2, "second": 40}) == "42"
         assert await hosts.call("test", "add", {"first": 1, "second": 1, "note": "x"}) == "2 (x)"
 

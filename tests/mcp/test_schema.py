@@ -13,7 +13,7 @@ from hivekeep.domain.errors import ToolError
 from hivekeep.domain.grants import Grant
 from hivekeep.tools import Registry
 from hivekeep.tools.mcp import McpTool, Server, ToolPin
-from hivekeep.tools.mcp.schema import MOST_ITEMS, MOST_TEXT, arguments_of
+from hivekeep.tools.mcp.schema import MOST_DEPTH, MOST_ITEMS, MOST_TEXT, arguments_of
 
 
 class Nobody:
@@ -44,6 +44,28 @@ SCHEMA = {
     "required": ["text", "kind", "json"],
 }
 GRANT = Grant(tools=("notes/do",))
+DEEP: dict[str, Any] = {"type": "string"}
+for _ in range(MOST_DEPTH + 1):
+    DEEP = {"type": "array", "items": DEEP}
+TREE = {
+    "type": "object",
+    "properties": {"left": {"$ref": "#/$defs/a"}, "right": {"$ref": "#/$defs/a"}},
+    "required": ["left", "right"],
+}
+LINE = {
+    "type": "object",
+    "properties": {"title": {"type": "string"}, "note": {"type": "string"}},
+    "required": ["title"],
+}
+ORDER = {
+    "$defs": {"line": LINE},
+    "properties": {
+        "lines": {"type": "array", "items": {"$ref": "#/$defs/line"}},
+        "to": {"allOf": [{"$ref": "#/$defs/line"}]},
+        "anything": {"type": "object"},
+    },
+    "required": ["lines"],
+}
 
 
 def test_plain_arguments_are_typed_and_go_by_the_servers_names() -> None:
@@ -75,6 +97,10 @@ def test_arguments_that_do_not_fit(wrong: dict[str, Any]) -> None:
     [
         {"properties": {"a": {"type": "object"}}, "required": ["a"]},
         {"properties": {"a": {"$ref": "#/$defs/a"}}, "required": ["a"]},
+        {"properties": {"a": {"$ref": "other.json"}}, "required": ["a"]},
+        {"properties": {"a": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"$ref": "#/$defs/a"}}},
+        {"properties": {"a": DEEP}, "required": ["a"]},
+        {"$defs": {"a": TREE}, "properties": {"a": {"$ref": "#/$defs/a"}}, "required": ["a"]},
         {"properties": {}, "required": ["a"]},
         {"properties": {f"p{n}": {"type": "string"} for n in range(21)}},
         {"properties": ["a"]},
@@ -88,12 +114,29 @@ def test_what_cannot_be_expressed_is_not_offered(schema: dict[str, Any]) -> None
         arguments_of("do", schema)
 
 
+def test_objects_and_lists_of_them_are_typed_and_sent_without_what_was_left_out() -> None:
+    made = registry(ORDER)
+    said = {"lines": [{"title": "pipe", "note": None}, {"title": "tap", "note": "x"}], "to": None}
+    call = made.call("notes/do", said, GRANT)
+    assert call.arguments == said
+    (offered,) = made.schemas(GRANT, [])
+    line = offered["properties"]["arguments"]["properties"]["lines"]["items"]
+    assert list(line["properties"]) == line["required"] == ["title", "note"]
+    assert line["additionalProperties"] is False
+    typed = arguments_of("do", ORDER).model_validate(said)
+    assert typed.sent() == {"lines": [{"title": "pipe"}, {"title": "tap", "note": "x"}]}
+    with pytest.raises(ToolError, match="cannot be called so"):
+        made.call("notes/do", {**said, "lines": [{"title": "pipe", "other": 1}]}, GRANT)
+
+
+words = st.sampled_from(
+    ["type", "properties", "required", "items", "enum", "maxLength", "a", "$ref", "allOf"]
+)
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
-    | st.sampled_from(["string", "integer", "array", "object"]),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(
-        st.sampled_from(["type", "properties", "required", "items", "enum", "maxLength", "a"])
-        | st.text(max_size=8), inner, max_size=6),
+    | st.sampled_from(["string", "integer", "array", "object", "#/properties/a"]),
+    lambda inner: st.lists(inner, max_size=4)
+    | st.dictionaries(words | st.text(max_size=8), inner, max_size=6),
     max_leaves=20,
 )  # fmt: skip
 

@@ -159,7 +159,7 @@ class _Daemon:
         follow = AuditPolicy(audit, holder.current())
         self._gate = PolicyGate(holder, audit, self._asking, self._pause, follow.observe)
         self._store = open_store(profile)
-        self._servers = ServerFile(profile.mcp)
+        self._servers = ServerFile(profile.mcp, keys)
         self._mcp = McpHosts(
             self._servers.get, self._may_start, profile.root / "mcp", self._required
         )

@@ -50,9 +50,10 @@ class Arguments(BaseModel):
 class ToolSpec:
     """A tool as the model, policy and the journal know it.
 
-    ``arguments`` is a flat pydantic model; ``returns`` is the label of what the tool hands back.
-    ``described_by`` says whose words the description is made of.  ``asks_itself`` means that every
-    call asks policy as what it is, so that using the tool at all is no question of its own.
+    ``arguments`` is a pydantic model that does not contain itself; ``returns`` is the label of what
+    the tool hands back.  ``described_by`` says whose words the description is made of.
+    ``asks_itself`` means that every call asks policy as what it is, so that using the tool at all
+    is no question of its own.
     """
 
     name: str
@@ -67,13 +68,7 @@ class ToolSpec:
     def schema(self) -> dict[str, Any]:
         """The JSON Schema of the arguments, every one of them required."""
         raw = self.arguments.model_json_schema()
-        properties = {name: _plain(part) for name, part in raw.get("properties", {}).items()}
-        return {
-            "type": "object",
-            "properties": properties,
-            "required": list(properties),
-            "additionalProperties": False,
-        }
+        return _closed(raw, raw.get("$defs", {}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +114,28 @@ class Tool(Protocol):
         ...
 
 
-def _plain(part: Any) -> Any:
-    """A schema without the words that cost tokens and constrain nothing."""
-    if isinstance(part, dict):
-        dropped = ("title", "default", "description")
-        return {key: _plain(value) for key, value in part.items() if key not in dropped}
-    return [_plain(item) for item in part] if isinstance(part, list) else part
+def _closed(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """An object's schema with every property required, and nothing beside them."""
+    properties = {
+        name: _plain(part, definitions) for name, part in schema.get("properties", {}).items()
+    }
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _plain(part: Any, definitions: dict[str, Any]) -> Any:
+    """A schema whole in itself, without the words that cost tokens and constrain nothing."""
+    if isinstance(part, list):
+        return [_plain(item, definitions) for item in part]
+    if not isinstance(part, dict):
+        return part
+    if "$ref" in part:
+        return _plain(definitions[part["$ref"].rpartition("/")[2]], definitions)
+    if "properties" in part:
+        return _closed(part, definitions)
+    dropped = ("title", "default", "description")
+    return {key: _plain(value, definitions) for key, value in part.items() if key not in dropped}

@@ -1,21 +1,26 @@
 """The MCP servers of a profile: how each is started, and what it said its tools are.
 
-Responsible for the file ``mcp.json`` and for its types.  Invariant: a tool is known by the very
-description that a person has seen; one that a server describes otherwise is another tool.
+Responsible for the file ``mcp.json`` and for its types.  Invariants: a tool is known by the very
+description that a person has seen; one that a server describes otherwise is another tool.  What is
+in a server's environment may be a token, so it is kept among the profile's secrets, never in the
+file.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hivekeep.domain.errors import ConfigError, NotFoundError, StorageError
+
+logger = logging.getLogger(__name__)
 
 MOST_TOOLS = 64
 _LONGEST = 64 * 1024
@@ -45,16 +50,16 @@ class ToolPin(BaseModel):
 class Server(BaseModel):
     """One server: its command line, what it may see, and its tools.
 
-    ``command`` begins with the absolute path of a program.  ``read`` are folders and files it is
-    shown, read-only, besides the system's programs.  ``network`` is what it wants; policy has to
-    grant it.  ``seconds`` bounds one call.
+    ``command`` begins with the absolute path of a program.  ``environment`` is what it finds there
+    besides the usual.  ``read`` are folders and files it is shown, read-only, besides the system's
+    programs.  ``network`` is what it wants; policy has to grant it.  ``seconds`` bounds one call.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     name: ServerName
     command: tuple[_Part, ...] = Field(min_length=1, max_length=100)
-    environment: dict[_Variable, str] = Field(default_factory=dict, repr=False)
+    environment: dict[_Variable, str] = Field(default_factory=dict, repr=False, exclude=True)
     read: tuple[_Folder, ...] = ()
     network: bool = False
     seconds: float = Field(default=60.0, ge=1.0, le=600.0)
@@ -65,18 +70,47 @@ class Server(BaseModel):
         return next((tool for tool in self.tools if tool.name == name), None)
 
 
+class _Kept(BaseModel):
+    """A server as the file has it: only the names of what is in its environment."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+    server: Server
+    variables: tuple[_Variable, ...] = ()
+
+
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", defer_build=True)
 
-    servers: tuple[Server, ...] = ()
+    servers: tuple[_Kept, ...] = ()
+
+
+class Secrets(Protocol):
+    """Where the values of environments are kept."""
+
+    def get(self, name: str) -> bytes | None:
+        """The secret of this name, ``None`` if there is none."""
+        ...
+
+    def put(self, name: str, value: bytes) -> None:
+        """Keep it; durable when this returns."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Forget it, if there is one."""
+        ...
 
 
 class ServerFile:
-    """``mcp.json`` of a profile; only its owner can read it."""
+    """``mcp.json`` of a profile; only its owner can read it.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._servers = {server.name: server for server in _load(path)}
+    :raises ConfigError: if the file cannot be understood.
+    :raises SecretsError: if the secrets cannot be read, if there are any.
+    """
+
+    def __init__(self, path: Path, secrets: Secrets) -> None:
+        self._path, self._secrets = path, secrets
+        self._servers = {kept.server.name: self._whole(kept) for kept in _load(path)}
 
     @property
     def servers(self) -> tuple[Server, ...]:
@@ -94,8 +128,11 @@ class ServerFile:
     def put(self, server: Server) -> None:
         """Add or replace a server.
 
-        :raises StorageError: if it cannot be kept; then nothing has changed.
+        :raises StorageError: if it cannot be kept; then the servers are as they were.
+        :raises SecretsError: likewise.
         """
+        if server.environment:
+            self._secrets.put(_secret(server.name), json.dumps(server.environment).encode())
         self._save({**self._servers, server.name: server})
 
     def remove(self, name: str) -> Server:
@@ -105,10 +142,27 @@ class ServerFile:
         """
         gone = self.get(name)
         self._save({key: one for key, one in self._servers.items() if key != name})
+        if gone.environment:
+            self._secrets.delete(_secret(name))
         return gone
 
+    def _whole(self, kept: _Kept) -> Server:
+        """A server with its environment, as far as that is still there."""
+        if not kept.variables:
+            return kept.server
+        name = kept.server.name
+        values = json.loads(self._secrets.get(_secret(name)) or b"{}")
+        if lost := [variable for variable in kept.variables if variable not in values]:
+            logger.warning(
+                "MCP server %s starts without %s, which the profile's secrets do not have any more;"
+                " 'hivekeep mcp add %s --env …' keeps it again.", name, ", ".join(lost), name,
+            )  # fmt: skip
+        known = {variable: values[variable] for variable in kept.variables if variable in values}
+        return kept.server.model_copy(update={"environment": known})
+
     def _save(self, servers: dict[str, Server]) -> None:
-        text = _File(servers=tuple(servers.values())).model_dump_json(indent=2)
+        kept = (_Kept(server=s, variables=tuple(sorted(s.environment))) for s in servers.values())
+        text = _File(servers=tuple(kept)).model_dump_json(indent=2)
         temporary = self._path.with_name(f".{self._path.name}.new")
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
         try:
@@ -139,7 +193,11 @@ def pins_of(listing: Iterable[Any]) -> tuple[ToolPin, ...]:
     return tuple(found.values())
 
 
-def _load(path: Path) -> tuple[Server, ...]:
+def _secret(server: str) -> str:
+    return f"mcp.{server}"
+
+
+def _load(path: Path) -> tuple[_Kept, ...]:
     try:
         raw = path.read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -18,9 +18,9 @@ from hivekeep.domain.actions import Action, ActionKind, Label
 from hivekeep.domain.errors import ToolError
 from hivekeep.domain.provenance import Origin, OriginKind, of
 from hivekeep.tools.context import ToolContext
-from hivekeep.tools.mcp.schema import arguments_of
+from hivekeep.tools.mcp.schema import McpArguments, arguments_of
 from hivekeep.tools.mcp.servers import Server, ToolPin
-from hivekeep.tools.spec import Arguments, EffectClass, Happened, ToolResult, ToolSpec
+from hivekeep.tools.spec import EffectClass, Happened, ToolResult, ToolSpec
 
 logger = logging.getLogger(__name__)
 
@@ -70,11 +70,9 @@ class McpTool:
         """Its description."""
         return self._spec
 
-    async def prepare(self, arguments: Arguments, context: ToolContext) -> dict[str, Any]:
+    async def prepare(self, arguments: McpArguments, context: ToolContext) -> dict[str, Any]:
         """The call with everything that is sent, to which an approval is bound."""
-        dumped = arguments.model_dump(mode="json", by_alias=True)
-        needed = self._pin.arguments.get("required", [])
-        said = {k: value for k, value in dumped.items() if value is not None or k in needed}
+        said = arguments.sent()
         sent = json.dumps([self._server.name, self._pin.digest, said], sort_keys=True)
         rule = await context.require(
             Action(
