@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
-from tests.e2e.stage import Stage
+from tests.e2e.stage import Stage, started
 
 from hivekeep.cli.live import remaining
 from hivekeep.cli.output import safe
@@ -41,10 +42,8 @@ COMMANDS = [
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    chosen = Stage(tmp_path_factory.mktemp("cli"))
-    chosen.start()
-    yield chosen
-    chosen.close()
+    with started(tmp_path_factory.mktemp("cli")) as chosen:
+        yield chosen
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -176,6 +175,25 @@ def test_models_are_listed_and_unknown_ones_refused(tmp_path: Path) -> None:
     assert sum(model["default"] for model in models) == 1
     assert all(len(model["sha256"]) == 64 for model in models)
     assert stage.cli("models", "verify", "gpt-17", status=3)["error"]["code"] == "not_found"
+
+
+@pytest.mark.model
+def test_a_changed_model_is_told_from_a_whole_one(
+    tmp_path: Path, small_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    copied = Path(shutil.copy(small_model, folder))
+    monkeypatch.setenv("HIVEKEEP_MODELS_DIR", str(folder))
+    stage = Stage(tmp_path)
+    assert stage.cli("models", "verify", small_model.stem)["ok"]
+    with copied.open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        last = file.read(1)
+        file.seek(-1, os.SEEK_END)
+        file.write(bytes([last[0] ^ 1]))
+    assert not stage.cli("models", "verify", small_model.stem, status=6)["ok"]
+    assert "is not the file" in stage.command("models", "verify", small_model.stem).stderr
 
 
 def test_a_stopped_daemon_is_said_to_be_stopped(tmp_path: Path) -> None:

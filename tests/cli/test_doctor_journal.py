@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.stage import PASSPHRASE, Stage
+from tests.e2e.stage import Stage, passphrase_fd, started
 from tests.swarm.scripted import request
 
 from hivekeep.journal import Journal, NewEvent, encode, journal_key
@@ -24,17 +20,8 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    chosen = Stage(tmp_path)
-    chosen.start()
-    yield chosen
-    chosen.close()
-
-
-def passphrase_fd() -> int:
-    read_end, write_end = os.pipe()
-    os.write(write_end, PASSPHRASE.encode())
-    os.close(write_end)
-    return read_end
+    with started(tmp_path) as chosen:
+        yield chosen
 
 
 def keys(stage: Stage) -> KeyStore:
@@ -47,17 +34,7 @@ def keys(stage: Stage) -> KeyStore:
 
 
 def doctor(stage: Stage, *arguments: str) -> dict[str, dict[str, Any]]:
-    descriptor = passphrase_fd()
-    command = [
-        sys.executable, "-m", "hivekeep.cli.main", "--profile", str(stage.profile.root), "doctor",
-        "--json", *arguments, "--passphrase-fd", str(descriptor),
-    ]  # fmt: skip
-    done = subprocess.run(
-        command, pass_fds=(descriptor,), capture_output=True, text=True, check=False,
-        env={name: text for name, text in os.environ.items() if name != "DBUS_SESSION_BUS_ADDRESS"},
-    )  # fmt: skip
-    os.close(descriptor)
-    found = json.loads(done.stdout)
+    found = stage.cli("doctor", *arguments, status=None, unlock=True)
     if isinstance(found, dict):
         return found
     return {finding["subject"]: finding for finding in found}

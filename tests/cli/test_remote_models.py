@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from tests.e2e.stage import Stage
+from tests.e2e.stage import Stage, started
 from tests.engine.chat_server import Server, answers, running
 
 pytestmark = pytest.mark.e2e
@@ -16,13 +16,9 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    chosen = Stage(tmp_path_factory.mktemp("remote"))
-    chosen.profile.create()
     allowed = {"network": {"allowed_hosts": ["127.0.0.1"]}}
-    chosen.profile.policy.write_text(json.dumps(allowed))
-    chosen.start()
-    yield chosen
-    chosen.close()
+    with started(tmp_path_factory.mktemp("remote"), policy=allowed) as chosen:
+        yield chosen
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,18 +40,16 @@ class Stage:
     def start(self) -> None:
         """Start it and wait until it answers."""
         self.profile.create()
-        read_end, write_end = os.pipe()
+        descriptor = passphrase_fd()
         command = [
             *self._launcher, sys.executable, "-m", "hivekeep.daemon", "--profile",
-            str(self.profile.root), "--passphrase-fd", str(read_end),
+            str(self.profile.root), "--passphrase-fd", str(descriptor),
         ]  # fmt: skip
         with (self.profile.logs / "daemon.log").open("ab") as log:
             self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, pass_fds=(read_end,), env=self._environment()
+                command, stdout=log, stderr=log, pass_fds=(descriptor,), env=self._environment()
             )
-        os.close(read_end)
-        os.write(write_end, PASSPHRASE.encode())
-        os.close(write_end)
+        os.close(descriptor)
         wait_for(self._answers, 180, "the daemon does not answer")
 
     def kill(self) -> None:
@@ -71,23 +70,28 @@ class Stage:
             self._process.kill()
             self._process.wait()
 
-    def cli(self, *arguments: str, status: int | None = 0) -> Any:
+    def cli(self, *arguments: str, status: int | None = 0, unlock: bool = False) -> Any:
         """Run a command with ``--json`` and return what it printed."""
-        done = self.command(*arguments, "--json")
+        done = self.command(*arguments, "--json", unlock=unlock)
         if status is not None:
             assert done.returncode == status, done.stdout + done.stderr
         return json.loads(done.stdout)
 
-    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of the profile."""
+    def command(self, *arguments: str, unlock: bool = False) -> subprocess.CompletedProcess[str]:
+        """Run a command of the profile; with ``unlock`` it is given the passphrase."""
+        given = (passphrase_fd(),) if unlock else ()
         command = [
             sys.executable, "-m", "hivekeep.cli.main", "--profile", str(self.profile.root),
-            *arguments,
+            *arguments, *(f"--passphrase-fd={descriptor}" for descriptor in given),
         ]  # fmt: skip
-        return subprocess.run(
-            command, capture_output=True, text=True, timeout=280, env=self._environment(),
-            check=False,
-        )  # fmt: skip
+        try:
+            return subprocess.run(
+                command, capture_output=True, text=True, timeout=280, env=self._environment(),
+                check=False, pass_fds=given,
+            )  # fmt: skip
+        finally:
+            for descriptor in given:
+                os.close(descriptor)
 
     def log(self) -> str:
         """What the daemon has said."""
@@ -102,6 +106,43 @@ class Stage:
         # Without a bus there is no OS keyring: the key file is used, as on a bare server.
         hidden = ("DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "HIVEKEEP_HOME", "DISPLAY")
         return {name: text for name, text in os.environ.items() if name not in hidden}
+
+
+@contextmanager
+def started(
+    folder: Path,
+    *,
+    policy: Mapping[str, Any] | None = None,
+    interface: Mapping[str, Any] | None = None,
+    recipes: Mapping[str, str] | None = None,
+) -> Iterator[Stage]:
+    """A daemon in a new profile in ``folder``, gone afterwards.
+
+    :param policy: the user's rules.
+    :param interface: the interface's settings.
+    :param recipes: texts of recipes by their names.
+    """
+    stage = Stage(folder)
+    stage.profile.create()
+    if policy is not None:
+        stage.profile.policy.write_text(json.dumps(policy), encoding="utf-8")
+    if interface is not None:
+        (stage.profile.root / "ui.json").write_text(json.dumps(interface), encoding="utf-8")
+    for name, text in (recipes or {}).items():
+        (stage.profile.recipes / f"{name}.yaml").write_text(text, encoding="utf-8")
+    try:
+        stage.start()
+        yield stage
+    finally:
+        stage.close()
+
+
+def passphrase_fd() -> int:
+    """A descriptor from which the passphrase can be read once."""
+    read_end, write_end = os.pipe()
+    os.write(write_end, PASSPHRASE.encode())
+    os.close(write_end)
+    return read_end
 
 
 def wait_for(condition: Callable[[], Any], seconds: float, otherwise: str) -> Any:

@@ -19,7 +19,16 @@ from hivekeep.audit.reading import read_folder
 from hivekeep.audit.record import plain
 from hivekeep.audit.sealing import new_administrator, read_administrator
 from hivekeep.cli.client import DaemonClient, connect
-from hivekeep.cli.output import JsonFlag, YesFlag, console, print_json, safe, stderr, table
+from hivekeep.cli.output import (
+    JsonFlag,
+    PassphraseFd,
+    YesFlag,
+    console,
+    print_json,
+    safe,
+    stderr,
+    table,
+)
 from hivekeep.daemon.profile import Profile
 from hivekeep.domain.errors import AuditError, StorageError, UsageError
 from hivekeep.secrets import KeyStore, Passphrase, open_key_store
@@ -134,7 +143,9 @@ def export(
 
 
 @app.command("verify")
-def check(context: typer.Context, as_json: JsonFlag = False) -> None:
+def check(
+    context: typer.Context, passphrase_fd: PassphraseFd = None, as_json: JsonFlag = False
+) -> None:
     """Check every record, signature and place outside; what is wrong is named with its place.
 
     Works without the daemon, too. 'hivekeep-verify' does the same with public keys only.
@@ -143,25 +154,24 @@ def check(context: typer.Context, as_json: JsonFlag = False) -> None:
     if client.running():
         report = client.post("/v1/audit/verify", timeout=_LONG)
     else:
-        report = _verify_here(context.obj)
+        report = _verify_here(context.obj, passphrase_fd)
     if as_json:
         print_json(report)
-    else:
-        for problem in report["problems"]:
-            console.print(f"[red]✗[/] {safe(problem)}")
-        for remark in report["remarks"]:
-            console.print(f"[yellow]![/] {safe(remark)}")
+        raise typer.Exit(0 if report["ok"] else AuditError.exit_status)
+    for problem in report["problems"]:
+        console.print(f"[red]✗[/] {safe(problem)}")
+    for remark in report["remarks"]:
+        console.print(f"[yellow]![/] {safe(remark)}")
     if not report["ok"]:
         raise AuditError(
             f"The audit log does not verify: {len(report['problems'])} problem(s).",
             why=report["problems"][0],
             next_step="Keep the folder as it is and show it to whoever audits this machine.",
         )
-    if not as_json:
-        console.print(
-            f"[green]✓[/] {report['records']} records, none changed, removed or moved; "
-            f"{report['checkpoints']} checkpoints, {report['epochs']} signing key(s)."
-        )
+    console.print(
+        f"[green]✓[/] {report['records']} records, none changed, removed or moved; "
+        f"{report['checkpoints']} checkpoints, {report['epochs']} signing key(s)."
+    )
 
 
 @app.command("prove")
@@ -199,6 +209,7 @@ def anchor(
         typer.Option("--begin-anew", help="Set a log that was changed or lost aside; stop first."),
     ] = False,
     yes: YesFlag = False,
+    passphrase_fd: PassphraseFd = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Print the newest signed checkpoint and write it to the key store and all witnesses now.
@@ -206,7 +217,7 @@ def anchor(
     Keep it elsewhere: whoever has it can tell later whether the log was cut, rolled back or forked.
     """
     if anew:
-        _begin_anew(context.obj, yes=yes, as_json=as_json)
+        _begin_anew(context.obj, passphrase_fd, yes=yes, as_json=as_json)
         return
     state = connect(context.obj).post("/v1/audit/anchor")
     if as_json:
@@ -286,12 +297,13 @@ def shred(
         console.print(f"[green]✓[/] the content of {len(done['segments'])} segment(s) is destroyed")
 
 
-def _keys(profile: Profile) -> KeyStore:
-    return open_key_store(profile.root, profile_id=profile.id, passphrase=Passphrase())
+def _keys(profile: Profile, passphrase_fd: int | None) -> KeyStore:
+    source = Passphrase(passphrase_fd)
+    return open_key_store(profile.root, profile_id=profile.id, passphrase=source)
 
 
-def _verify_here(profile: Profile) -> dict[str, Any]:
-    report = verify(profile.audit, _keys(profile), jobs=os.cpu_count() or 1)
+def _verify_here(profile: Profile, passphrase_fd: int | None) -> dict[str, Any]:
+    report = verify(profile.audit, _keys(profile, passphrase_fd), jobs=os.cpu_count() or 1)
     return {
         "ok": report.ok, "records": report.events, "entries": report.records,
         "checkpoints": report.checkpoints, "epochs": len(report.keys), "witnessed": 0,
@@ -300,11 +312,11 @@ def _verify_here(profile: Profile) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _begin_anew(profile: Profile, *, yes: bool, as_json: bool) -> None:
+def _begin_anew(profile: Profile, passphrase_fd: int | None, *, yes: bool, as_json: bool) -> None:
     question = "Set the audit log aside as it is and begin a new one that says so?"
     if not yes and not typer.confirm(question):
         raise UsageError("Nothing was changed.", next_step="Answer yes, or use --yes.")
-    place = begin_anew(profile.audit, _keys(profile))
+    place = begin_anew(profile.audit, _keys(profile, passphrase_fd))
     if as_json:
         print_json({"set_aside": str(place)})
     else:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import Annotated
 
 import typer
 
 from hivekeep.cli.client import DaemonClient, connect, spawn_daemon
-from hivekeep.cli.output import JsonFlag, console, print_json, safe, size
+from hivekeep.cli.output import JsonFlag, PassphraseFd, console, print_json, safe, size
 from hivekeep.secrets import ask_passphrase, needs_passphrase
 
 app = typer.Typer(
@@ -29,10 +28,7 @@ def default(context: typer.Context) -> None:
 @app.command("run")
 def run_daemon(
     context: typer.Context,
-    passphrase_fd: Annotated[
-        int | None,
-        typer.Option(help="Read the key file's passphrase from this file descriptor."),
-    ] = None,
+    passphrase_fd: PassphraseFd = None,
 ) -> None:
     """Run in the foreground until interrupted; what systemd starts."""
     command = [sys.executable, "-m", "hivekeep.daemon", "--profile", str(context.obj.root)]

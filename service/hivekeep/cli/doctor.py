@@ -19,7 +19,7 @@ import typer
 
 from hivekeep.cli.client import DaemonClient
 from hivekeep.cli.finding import Finding
-from hivekeep.cli.output import JsonFlag, console, print_json, safe, size
+from hivekeep.cli.output import JsonFlag, PassphraseFd, console, print_json, safe, size
 from hivekeep.daemon.profile import Profile
 from hivekeep.daemon.wiring import open_store, policy_sources
 from hivekeep.domain.errors import HivekeepError
@@ -44,10 +44,7 @@ def doctor(
             "what can be read into a new file and keep the damaged one.",
         ),
     ] = False,
-    passphrase_fd: Annotated[
-        int | None,
-        typer.Option(help="With --repair: read the key file's passphrase from this descriptor."),
-    ] = None,
+    passphrase_fd: PassphraseFd = None,
 ) -> int:
     """Check the installation: libraries, model, memory, disk, keys, journal, audit log,
     policy, daemon.

@@ -130,14 +130,14 @@ def verify(context: typer.Context, name: NameArgument, as_json: JsonFlag = False
     result = open_store(context.obj).verify(name)
     if as_json:
         print_json({"name": name, "ok": result.ok, "sha256": result.actual})
+        raise typer.Exit(0 if result.ok else ModelStoreError.exit_status)
     if not result.ok:
         raise ModelStoreError(
             f"{name} is not the file the catalog names.",
             why=f"Its SHA-256 is {result.actual}, expected {result.expected}.",
             next_step=f"hivekeep models remove {name}; hivekeep models pull {name}",
         )
-    if not as_json:
-        console.print(f"[green]✓[/] {safe(name)} has the expected SHA-256.")
+    console.print(f"[green]✓[/] {safe(name)} has the expected SHA-256.")
 
 
 @app.command("remove")

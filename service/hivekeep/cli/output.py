@@ -19,6 +19,10 @@ from rich.table import Table
 from hivekeep.domain.errors import HivekeepError
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of text.")]
+PassphraseFd = Annotated[
+    int | None,
+    typer.Option(help="Read the key file's passphrase from this file descriptor, where needed."),
+]
 YesFlag = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; answer yes.")]
 
 EXIT_CODES = """Exit codes: 0 done · 1 some documents failed, or an internal error · 2 wrong usage,
