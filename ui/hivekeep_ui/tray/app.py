@@ -234,11 +234,11 @@ class Tray:
         self._show(Wish("dashboard", f"run/{run['id']}"))
 
     def _drop_folder(self) -> None:
-        settings = SettingsFile(self.profile / "ui.json")
-        folder = Path(settings.load().drop_folder or Path.home() / "Hivekeep")
+        settings = SettingsFile(self.profile / "ui.json").load()
+        folder = Path.home() / Path(settings.drop_folder or "Hivekeep").expanduser()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not any(one["folder"] == os.fspath(folder) for one in self.watches):
-            body = {"folder": os.fspath(folder), "recipe": settings.load().recipe}
+            body = {"folder": os.fspath(folder), "recipe": settings.recipe}
             self.daemon.call("POST", "/v1/watches", body, timeout=None)
         open_path(folder)
 

@@ -21,6 +21,18 @@ export function told(error) {
   return [what, why].filter(Boolean).join(" ");
 }
 
+/** Handlers that do some work and then `draw` what has become of it, or say why it failed. */
+export function acting(draw) {
+  return (work) => async () => {
+    try {
+      await work();
+      await draw();
+    } catch (error) {
+      toast(told(error));
+    }
+  };
+}
+
 /** An error with its cause and what to do next. */
 export function trouble(error) {
   const { what, why, next } = explained(error);
@@ -74,13 +86,19 @@ export function meter(done, count, label) {
   );
 }
 
-/** A select of all recipes. */
+/**
+ * A select of all recipes that can be used. If `chosen` is none of them it says so and has no value,
+ * so that no other recipe takes its place unseen.
+ */
 export async function recipeSelect(chosen, id = "recipe") {
   const { recipes } = await get("/v1/recipes");
+  const usable = recipes.filter((recipe) => !recipe.problem);
+  const lost = !usable.some((recipe) => recipe.name === chosen);
   return h(
     "select",
-    { id, name: "recipe" },
-    recipes.filter((recipe) => !recipe.problem).map((recipe) => h("option", { value: recipe.name, selected: recipe.name === chosen }, recipe.title || recipe.name)),
+    { id, name: "recipe", required: true },
+    lost && h("option", { value: "", selected: true, disabled: true }, t("drop.recipe.lost", { name: chosen })),
+    usable.map((recipe) => h("option", { value: recipe.name, selected: recipe.name === chosen }, recipe.title || recipe.name)),
   );
 }
 
@@ -109,14 +127,14 @@ export async function dropZone(context, started) {
   );
   const over = (event) => {
     event.preventDefault();
-    zone.classList.add("over");
+    zone.classList.add("dragging");
   };
   zone.addEventListener("dragenter", over);
   zone.addEventListener("dragover", over);
-  zone.addEventListener("dragleave", () => zone.classList.remove("over"));
+  zone.addEventListener("dragleave", () => zone.classList.remove("dragging"));
   zone.addEventListener("drop", (event) => {
     event.preventDefault();
-    zone.classList.remove("over");
+    zone.classList.remove("dragging");
     take([...event.dataTransfer.files]);
   });
 
@@ -163,6 +181,10 @@ export async function dropZone(context, started) {
   }
 
   async function begin(paths, title) {
+    if (!recipes.value) {
+      recipes.focus();
+      return toast(t("drop.recipe.choose"));
+    }
     started(await post("/v1/runs", { recipe: recipes.value, paths, title }));
   }
   zone.paste = paste;

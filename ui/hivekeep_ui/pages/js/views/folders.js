@@ -3,7 +3,7 @@
 import { get, post, remove } from "../api.js";
 import { fill, h, icon, toast } from "../dom.js";
 import { bytes, number, t } from "../i18n.js";
-import { chooseFolder, dialog, empty, head, recipeSelect, told, trouble } from "../parts.js";
+import { acting, chooseFolder, dialog, empty, head, recipeSelect, trouble } from "../parts.js";
 
 const STATES = new Set(["watching", "polling", "paused", "starting", "stopped", "folder is missing", "folder cannot be opened"]);
 const KINDS = { watching: "good", polling: "good", paused: "info" };
@@ -23,14 +23,7 @@ export async function show(root, _rest, context) {
     fill(list, watches.length ? watches.map(card) : empty("folder", t("folders.none"), t("folders.none.text")));
   }
 
-  const act = (work) => async () => {
-    try {
-      await work();
-      await draw();
-    } catch (error) {
-      toast(told(error));
-    }
-  };
+  const act = acting(draw);
 
   const card = (watch) => h(
     "article",

@@ -1,9 +1,9 @@
 // Schedules: add, see when each is next due, remove.
 
 import { get, post, remove } from "../api.js";
-import { fill, h, toast } from "../dom.js";
+import { fill, h } from "../dom.js";
 import { t, when } from "../i18n.js";
-import { dialog, empty, head, recipeSelect, told } from "../parts.js";
+import { acting, dialog, empty, head, recipeSelect } from "../parts.js";
 
 export async function show(root, _rest, context) {
   const list = h("div", { class: "stack" });
@@ -15,14 +15,7 @@ export async function show(root, _rest, context) {
     fill(list, schedules.length ? schedules.map(card) : empty("clock", t("schedules.none"), t("schedules.none.text")));
   }
 
-  const act = (work) => async () => {
-    try {
-      await work();
-      await draw();
-    } catch (error) {
-      toast(told(error));
-    }
-  };
+  const act = acting(draw);
 
   const card = (schedule) => h(
     "article",

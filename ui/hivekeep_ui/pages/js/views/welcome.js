@@ -30,7 +30,7 @@ export async function show(root, _rest, context) {
     try {
       const chosen = folder.value || (await chooseFolder(context));
       if (!chosen) return;
-      await post("/v1/watches", { folder: chosen, recipe: "invoices" });
+      await post("/v1/watches", { folder: chosen, recipe: context.environment.settings.recipe });
       await saveSettings(context, { welcomed: true });
       location.hash = "#folders";
     } catch (error) {
