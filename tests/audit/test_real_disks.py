@@ -9,25 +9,21 @@ from pathlib import Path
 
 import pytest
 from tests.audit.world import World
+from tests.small_disk import small_disk
 
 from hivekeep.audit import AuditEvent, records
 from hivekeep.domain.errors import AuditError
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    place = tmp_path / "disk"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
-    if subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("this user may not mount")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", "1m") as place:
+        yield place
 
 
-def test_a_full_disk_stops_everything_until_there_is_room(small_disk: Path) -> None:
-    world = World(small_disk / "audit")
-    filler = small_disk / "filler"
+def test_a_full_disk_stops_everything_until_there_is_room(disk: Path) -> None:
+    world = World(disk / "audit")
+    filler = disk / "filler"
     filler.write_bytes(bytes(500_000))
     log = world.open()
     acknowledged = 0
@@ -56,10 +52,10 @@ def fill(path: Path) -> None:
             file.write(bytes(4096))
 
 
-def test_a_full_disk_at_the_start_is_said_so(small_disk: Path) -> None:
-    world = World(small_disk / "audit")
+def test_a_full_disk_at_the_start_is_said_so(disk: Path) -> None:
+    world = World(disk / "audit")
     world.write(1)
-    free = small_disk / "filler"
+    free = disk / "filler"
     fill(free)
     log = world.open()
     with pytest.raises(AuditError, match="cannot be written"):
@@ -70,10 +66,10 @@ def test_a_full_disk_at_the_start_is_said_so(small_disk: Path) -> None:
     assert world.verify().problems == ()
 
 
-def test_a_read_only_disk_is_refused_at_the_start(small_disk: Path) -> None:
-    world = World(small_disk / "audit")
+def test_a_read_only_disk_is_refused_at_the_start(disk: Path) -> None:
+    world = World(disk / "audit")
     world.write(1)
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
     with pytest.raises(AuditError, match="Read-only"):
         world.open()
     assert world.verify().problems == ()

@@ -7,7 +7,6 @@ flipped journal in ``tests/journal``, a killed or hanging engine in ``tests/engi
 from __future__ import annotations
 
 import itertools
-import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from benchmarks.killing import RUN, Stage, carry_on, differences, ended_in_child, traces
+from tests.small_disk import small_disk
 
 from hivekeep.journal import Journal, journal_key
 from hivekeep.swarm.events import Kind
@@ -23,14 +23,9 @@ HOUR = 3_600.0
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    place = tmp_path / "disk"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(place)]
-    if subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("this user may not mount")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "disk", "12m") as place:
+        yield place
 
 
 def leave(place: Path, room: int) -> Path:
@@ -45,8 +40,8 @@ def leave(place: Path, room: int) -> Path:
     return filler
 
 
-def test_a_disk_that_fills_up_in_the_middle_of_a_run(small_disk: Path) -> None:
-    stage = Stage(small_disk / "stage", documents=10)
+def test_a_disk_that_fills_up_in_the_middle_of_a_run(disk: Path) -> None:
+    stage = Stage(disk / "stage", documents=10)
     stage.set_up()
     carry_on(stage)
     wanted = traces(stage)
@@ -54,7 +49,7 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_run(small_disk: Path) -> None:
     stage.set_up()
     stopped = 0
     for room in (100_000, 300_000, 500_000, 700_000, 900_000):
-        filler = leave(small_disk, room)
+        filler = leave(disk, room)
         stopped += not ended_in_child(stage)
         filler.unlink()
     assert stopped >= 2

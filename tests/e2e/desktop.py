@@ -17,7 +17,10 @@ import psutil
 from tests.e2e.panel import Panel
 from tests.e2e.stage import Stage, wait_for
 
+_FRAME = 60
+_STEPS, _STEP_SECONDS = 20, "0.04"
 HAS_SCREEN = all(shutil.which(name) for name in ("Xvfb", "openbox", "xdotool"))
+SOURCE = "^drag source$"
 SMALL = "smollm2-135m-instruct-q4_1"
 RECIPE = f"""\
 name: tiny
@@ -88,6 +91,30 @@ class Screen:
         found = dict(line.split("=") for line in said.splitlines())
         return int(found["X"]), int(found["Y"]), int(found["WIDTH"]), int(found["HEIGHT"])
 
+    def move(self, name: str, left: int, top: int) -> None:
+        """Put a window at a place."""
+        window = self.windows(name)[-1]
+        self.xdo("windowmove", window, str(left), str(top))
+
+        def there() -> bool:
+            found = self.place(name)
+            return abs(found[0] - left) < _FRAME and abs(found[1] - top) < _FRAME
+
+        wait_for(there, 30, f"{name} does not move")
+
+    def drag(self, begin: tuple[int, int], end: tuple[int, int]) -> None:
+        """Hold the button at ``begin`` and let it go at ``end``, as slowly as a hand moves."""
+        steps = [
+            tuple(one + (two - one) * step // _STEPS for one, two in zip(begin, end, strict=True))
+            for step in range(_STEPS + 1)
+        ]
+        # On the spot as well: what is below is asked again at each motion whether it takes it.
+        steps += [(end[0] + step % 2, end[1]) for step in range(_STEPS)]
+        words = ["mousemove", str(begin[0]), str(begin[1]), "mousedown", "1"]
+        for x, y in steps:
+            words += ["mousemove", str(x), str(y), "sleep", _STEP_SECONDS]
+        self.xdo(*words, "mouseup", "1")
+
     def key(self, *keys: str) -> None:
         """Press keys, one after the other."""
         self.xdo("key", "--clearmodifiers", *keys)
@@ -122,6 +149,21 @@ def virtual_screen() -> Iterator[Screen]:
         for process in (manager, xvfb):
             process.kill()
             process.wait()
+
+
+@contextmanager
+def drag_source(screen: Screen, path: Path) -> Iterator[None]:
+    """A green window on the screen from which ``path`` can be dragged."""
+    source = subprocess.Popen(
+        [sys.executable, "-m", "tests.e2e.drag_source", str(path)],
+        env={**os.environ, **screen.env},
+    )
+    try:
+        wait_for(lambda: screen.windows(SOURCE), 60, "nothing is on the screen")
+        yield
+    finally:
+        source.kill()
+        source.wait()
 
 
 class Icon:

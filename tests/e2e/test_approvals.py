@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.stage import Stage, wait_for
+from tests.e2e.stage import Stage, started, wait_for
 
 from hivekeep.cli.client import DaemonClient, ReportedError
 from hivekeep.domain.errors import HivekeepError
@@ -38,13 +37,9 @@ class Asked(threading.Thread):
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    chosen = Stage(tmp_path_factory.mktemp("approvals"))
-    chosen.profile.create()
     policy = {"approvals": {"required_from": "low"}}
-    chosen.profile.policy.write_text(json.dumps(policy), encoding="utf-8")
-    chosen.start()
-    yield chosen
-    chosen.close()
+    with started(tmp_path_factory.mktemp("approvals"), policy=policy) as chosen:
+        yield chosen
 
 
 def pending(stage: Stage) -> list[dict[str, Any]]:

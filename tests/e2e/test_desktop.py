@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.e2e.desktop import interface
-from tests.e2e.stage import Stage, wait_for
+from tests.e2e.stage import Stage, started, wait_for
 from tests.e2e.test_approvals import ask, pending
 
 CHROMIUM = shutil.which("chromium")
@@ -20,14 +19,10 @@ HOSTILE = "<img src=x onerror=\"document.title='taken'\"><script>document.title=
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    chosen = Stage(tmp_path_factory.mktemp("desktop"))
-    chosen.profile.create()
     policy = {"approvals": {"required_from": "low"}}
-    chosen.profile.policy.write_text(json.dumps(policy), encoding="utf-8")
-    (chosen.profile.root / "ui.json").write_text(json.dumps({"popup": False, "language": "en"}))
-    chosen.start()
-    yield chosen
-    chosen.close()
+    settings = {"popup": False, "language": "en"}
+    with started(tmp_path_factory.mktemp("desktop"), policy=policy, interface=settings) as chosen:
+        yield chosen
 
 
 class Browser:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.stage import Stage, wait_for
+from tests.e2e.stage import Stage, started, wait_for
 
 from hivekeep.cli.client import ReportedError
 
@@ -17,10 +17,8 @@ SMALL = "smollm2-135m-instruct-q4_1"
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory, small_model: Path) -> Iterator[Stage]:
-    chosen = Stage(tmp_path_factory.mktemp("results"))
-    chosen.start()
-    yield chosen
-    chosen.close()
+    with started(tmp_path_factory.mktemp("results")) as chosen:
+        yield chosen
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ from tests.e2e.desktop import (
     Icon,
     Screen,
     asking,
+    drag_source,
     end_windows,
     finished,
     interface,
@@ -31,7 +32,7 @@ from tests.e2e.desktop import (
 )
 from tests.e2e.drag_source import GREEN
 from tests.e2e.panel import PORTAL, WATCHER, Panel
-from tests.e2e.stage import Stage, wait_for
+from tests.e2e.stage import Stage, started, wait_for
 from tests.e2e.test_approvals import ask, pending
 
 pytestmark = [
@@ -49,12 +50,8 @@ PROGRAMS = ("inode/directory", "text/plain", "application/json", "application/oc
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory, small_model: Path) -> Iterator[Stage]:
-    chosen = Stage(tmp_path_factory.mktemp("tray"))
-    chosen.profile.create()
-    (chosen.profile.recipes / "tiny.yaml").write_text(RECIPE)
-    chosen.start()
-    yield chosen
-    chosen.close()
+    with started(tmp_path_factory.mktemp("tray"), recipes={"tiny": RECIPE}) as chosen:
+        yield chosen
 
 
 @pytest.fixture(autouse=True)
@@ -248,15 +245,11 @@ def test_the_drop_folder_opens_and_what_is_put_into_it_is_processed(
 def test_a_screenshot_of_the_screen_is_processed(
     stage: Stage, panel: Panel, screen: Screen, home: Path
 ) -> None:
-    source = subprocess.Popen(
-        [sys.executable, "-m", "tests.e2e.drag_source", str(home)],
-        env={**os.environ, **screen.env},
-    )
     icon = Icon(stage, panel, {**at_home(home), **screen.env})
     try:
-        wait_for(lambda: screen.windows("^drag source$"), 60, "nothing is on the screen")
-        icon.click("Process screenshot")
-        picture = wait_for(lambda: inbox(stage, "screenshot-*.png"), 60, "no picture")[0]
+        with drag_source(screen, home):
+            icon.click("Process screenshot")
+            picture = wait_for(lambda: inbox(stage, "screenshot-*.png"), 60, "no picture")[0]
         run = run_of(stage, picture.name)
         stage.client.post(f"/v1/runs/{run['id']}/cancel")
         with Image.open(picture) as taken:
@@ -267,8 +260,6 @@ def test_a_screenshot_of_the_screen_is_processed(
         wait_for(lambda: screen.windows("^Runs"), 120, "the run is not shown")
     finally:
         icon.close()
-        source.kill()
-        source.wait()
         end_windows(stage)
 
 

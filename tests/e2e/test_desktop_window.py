@@ -14,9 +14,11 @@ import pytest
 from tests.e2e.desktop import (
     HAS_SCREEN,
     RECIPE,
+    SOURCE,
     Icon,
     Screen,
     asking,
+    drag_source,
     end_windows,
     interface,
     policy,
@@ -27,7 +29,7 @@ from tests.e2e.desktop import (
     window_processes,
 )
 from tests.e2e.panel import Panel
-from tests.e2e.stage import Stage, wait_for
+from tests.e2e.stage import Stage, started, wait_for
 from tests.e2e.test_approvals import ask, pending
 
 pytestmark = [
@@ -41,13 +43,10 @@ TEXT = "Invoice number: INV-2026-77\nTotal: EUR 12.00\n"
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory, small_model: Path) -> Iterator[Stage]:
-    chosen = Stage(tmp_path_factory.mktemp("window"))
-    chosen.profile.create()
-    (chosen.profile.recipes / "tiny.yaml").write_text(RECIPE)
-    settings(chosen, popup=False, welcomed=True)
-    chosen.start()
-    yield chosen
-    chosen.close()
+    quiet = {"language": "en", "recipe": "tiny", "popup": False, "welcomed": True}
+    folder = tmp_path_factory.mktemp("window")
+    with started(folder, interface=quiet, recipes={"tiny": RECIPE}) as chosen:
+        yield chosen
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +144,36 @@ def test_process_files_opens_the_dialog_each_time_and_runs_the_file_where_it_is(
         screen.key("Escape")
         wait_for(lambda: not screen.windows("^Open files$"), 60, "the dialog stays")
     assert len(runs(stage)) == before
+
+
+@pytest.mark.parametrize(("name", "height"), [("on the place.txt", 200), ("beside it.txt", 600)])
+def test_a_file_that_is_dragged_into_the_window_is_processed(
+    stage: Stage, screen: Screen, env: dict[str, str], tmp_path: Path, name: str, height: int
+) -> None:
+    document = tmp_path / name
+    document.write_text(TEXT)
+    interface(stage, "open", "--page", "dashboard", env=env)
+    screen.focus("^Home", "no window")
+    with drag_source(screen, document):
+        screen.move("^Home", 200, 0)
+        screen.move(SOURCE, 0, 700)
+        screen.focus(SOURCE, "nothing to drag")
+        left, top, width, _ = screen.place("^Home")
+        from_left, from_top, *_ = screen.place(SOURCE)
+
+        def dropped() -> bool:
+            if len(runs(stage)) == before:
+                screen.drag((from_left + 80, from_top + 80), (left + width // 2, top + height))
+            return len(runs(stage)) > before
+
+        before = len(runs(stage))
+        wait_for(dropped, 60, "nothing was dropped")
+    run = run_of(stage, name)
+    taken = Path(run["agents"][0]["path"])
+    assert taken.read_text() == TEXT
+    assert taken != document  # a page gets content, not paths
+    assert document.read_text() == TEXT
+    assert len(runs(stage)) == before + 1
 
 
 @pytest.mark.skipif(not shutil.which("xclip"), reason="xclip is not installed")

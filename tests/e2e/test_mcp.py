@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.e2e.stage import Stage
+from tests.e2e.stage import Stage, started
 from tests.mcp.test_hosts import HERE, SHOWN
 
 pytest.importorskip("mcp")
@@ -21,17 +21,13 @@ READ = [part for path in SHOWN for part in ("--read", path)]
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    chosen = Stage(tmp_path_factory.mktemp("mcp"))
-    chosen.profile.create()
     private = tmp_path_factory.mktemp("private")
     policy = {
         "tools": {"mcp_servers": ["sums"]},
         "files": {"denied_folders": [str(private / "inner")]},
     }
-    chosen.profile.policy.write_text(json.dumps(policy), encoding="utf-8")
-    chosen.start()
-    yield chosen
-    chosen.close()
+    with started(tmp_path_factory.mktemp("mcp"), policy=policy) as chosen:
+        yield chosen
 
 
 def add(stage: Stage, name: str, how: str, *more: str, status: int = 0) -> dict[str, object]:
@@ -70,7 +66,8 @@ def test_a_server_is_added_tested_changed_and_removed(stage: Stage) -> None:
     assert stat.S_IMODE(stage.profile.mcp.stat().st_mode) == 0o600
     assert stage.cli("mcp", "test", "sums")["changed"] == []
     kept = json.loads(stage.profile.mcp.read_text())
-    assert kept["servers"][0]["environment"] == {"TOKEN": "secret-token"}
+    assert kept["servers"][0]["variables"] == ["TOKEN"]
+    assert "secret-token" not in stage.profile.mcp.read_text()
     # Whoever wants to sneak in another description finds that it has to be agreed to anew.
     add(stage, "sums", "changed")
     assert stage.cli("mcp", "test", "sums")["changed"] == []

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.e2e.stage import Stage
+from tests.e2e.stage import Stage, started
 from tests.e2e.test_desktop import Browser
-from tests.e2e.window import require_accessible, window
+from tests.e2e.window import USUAL, require_accessible, window
 
 pytestmark = [pytest.mark.e2e, pytest.mark.model, pytest.mark.timeout(900)]
 SMALL = "smollm2-135m-instruct-q4_1"
@@ -37,12 +37,8 @@ TABLE = """tasks:
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory, small_model: Path) -> Iterator[Stage]:
-    chosen = Stage(tmp_path_factory.mktemp("asking"))
-    chosen.profile.create()
-    (chosen.profile.root / "ui.json").write_text(json.dumps({"language": "en", "welcomed": True}))
-    chosen.start()
-    yield chosen
-    chosen.close()
+    with started(tmp_path_factory.mktemp("asking"), interface=USUAL) as chosen:
+        yield chosen
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.stage import Stage, wait_for
+from tests.e2e.stage import Stage, started, wait_for
 from tests.e2e.test_approvals import ask, pending
 from tests.e2e.test_desktop import Browser
 from tests.e2e.window import require_accessible, window
@@ -17,15 +16,10 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    chosen = Stage(tmp_path_factory.mktemp("chinese"))
-    chosen.profile.create()
     policy = {"approvals": {"required_from": "low"}}
-    chosen.profile.policy.write_text(json.dumps(policy), encoding="utf-8")
     settings = {"language": "zh-CN", "welcomed": True, "popup": False}
-    (chosen.profile.root / "ui.json").write_text(json.dumps(settings))
-    chosen.start()
-    yield chosen
-    chosen.close()
+    with started(tmp_path_factory.mktemp("chinese"), policy=policy, interface=settings) as chosen:
+        yield chosen
 
 
 @pytest.fixture(scope="module")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
-from tests.e2e.stage import Stage, wait_for
+from tests.e2e.stage import Stage, started, wait_for
 from tests.e2e.test_desktop import Browser
-from tests.e2e.window import require_accessible, window
+from tests.e2e.window import USUAL, require_accessible, window
 
 from hivekeep.cli.client import ReportedError
 from hivekeep.recipes import builtin_recipes
@@ -28,12 +27,8 @@ EUR 1.234,50
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory, small_model: Path) -> Iterator[Stage]:
     assert small_model.is_file()
-    chosen = Stage(tmp_path_factory.mktemp("examples"))
-    chosen.profile.create()
-    (chosen.profile.root / "ui.json").write_text(json.dumps({"language": "en", "welcomed": True}))
-    chosen.start()
-    yield chosen
-    chosen.close()
+    with started(tmp_path_factory.mktemp("examples"), interface=USUAL) as chosen:
+        yield chosen
 
 
 @pytest.fixture(scope="module")

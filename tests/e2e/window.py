@@ -13,6 +13,8 @@ from tests.e2e.stage import Stage
 from tests.e2e.test_desktop import Browser
 
 CHROMIUM = shutil.which("chromium")
+USUAL = {"language": "en", "welcomed": True}
+"""Settings of somebody who has seen the first steps."""
 
 
 @contextmanager

@@ -6,12 +6,8 @@ Slow: it starts a cluster of a head and two nodes, llama.cpp's server and a daem
 from __future__ import annotations
 
 import json
-import os
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +15,7 @@ from typing import Any
 import pytest
 from tests.e2e.stage import Stage, wait_for
 from tests.executors.cluster import LocalCluster
+from tests.llama_server import KEY, llama_server
 
 pytestmark = [pytest.mark.e2e, pytest.mark.model, pytest.mark.timeout(1200)]
 DOCUMENTS = 8
@@ -47,34 +44,8 @@ def cluster(tmp_path: Path) -> Iterator[LocalCluster]:
 
 @pytest.fixture
 def server(small_model: Path) -> Iterator[str]:
-    """llama.cpp's own server on loopback; its address."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    built = sorted((cache / "hivekeep" / "llama.cpp-build").glob("build-*/bin/llama-server"))
-    if not built:
-        pytest.skip("llama-server is not built: python tools/build_llama_tools.py")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [
-        str(built[-1]), "-m", str(small_model), "--port", str(port), "-np", "2", "-c", "4096",
-        "-t", "1", "--api-key", "sk-test", "--no-webui",
-    ]  # fmt: skip
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        wait_for(lambda: _healthy(port), 180, "llama-server did not start")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _healthy(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
-            return True
-    except OSError:
-        time.sleep(0.2)
-        return False
+    with llama_server(small_model, parallel=2) as started:
+        yield started
 
 
 @pytest.fixture
@@ -145,7 +116,7 @@ def test_a_run_by_cli_on_a_cluster_that_loses_a_node_gives_what_it_gives_here(
     key = subprocess.run(
         [*_hivekeep(stage), "models", "remote", "add", "server", f"{server}/v1",
          "--model", "any", "--key"],
-        input="sk-test\n", capture_output=True, text=True, check=False, timeout=120,
+        input=f"{KEY}\n", capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert key.returncode == 0, key.stdout + key.stderr
     there = begin(stage, recipe, inbox, tmp_path / "there", "--executor", "ray")
