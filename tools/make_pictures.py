@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SERVICE = ROOT / "service" / "hivekeep"
 IMAGES = ROOT / "docs" / "images"
 NAMES = ("rechnung-2026-0417.pdf", "invoice-harbour-lights.pdf", "invoice-with-instructions.pdf")
-SIZE = {"width": 560, "height": 800}
+WIDTH, HEIGHT = 560, 800
 PICTURES = {"popup.png": "en", "popup-zh.png": "zh-CN"}
 
 
@@ -64,7 +64,9 @@ def main() -> None:
                         executable_path=shutil.which("chromium"), args=["--no-sandbox"]
                     )
                     page = chromium.new_context(
-                        viewport=SIZE, device_scale_factor=1.4, locale=language
+                        viewport={"width": WIDTH, "height": HEIGHT},
+                        device_scale_factor=1.4,
+                        locale=language,
                     ).new_page()
                     page.goto(address)
                     page.goto(f"{address.split('/?')[0]}/popup.html")
