@@ -35,6 +35,7 @@ _INVOICES = tuple(f"{number:03d}.pdf" for number in range(1, 41))
 _CONTRACTS = ("service-agreement.docx", "lease-harbour.pdf", "nda-2025.docx")
 _FILINGS = ("example-10k-1p.html", "Performance-Audit-Discussion.pdf", "IRS-form-1987.pdf")
 _MIXED = ("rechnung-2026-0417.pdf", "fake-email.eml", "service-agreement.docx", "012.jpg")
+_WORDS = (FieldType.DATE, FieldType.TEXT, FieldType.PROSE)
 _MAILS = ("family-day.eml", "fake-email.eml", "mime-multi-to-cc-bcc.eml")
 
 
@@ -86,7 +87,8 @@ CASES = (
     Case("Welche Rechnungen liegen unter 200 Euro?", _INVOICES,
          lambda g: _compares(g, Comparison.UNDER, "200", "EUR")),
     Case("Does any of these mails ask me to do something, and until when?", _MAILS,
-         lambda g: (_reads(g, FieldType.DATE) or _reads(g, FieldType.TEXT))
+         # Words for each mail and an answer from them will do; a condition on words will not.
+         lambda g: any(_reads(g, kind) for kind in _WORDS)
          and not any(task.where for task in g.tasks)),
     Case("把超过500元的发票列成一张表", _INVOICES,
          lambda g: _compares(g, Comparison.OVER, "500", "CNY")),

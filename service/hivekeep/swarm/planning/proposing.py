@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from hivekeep.domain.fields import FieldSpec, FieldType
+from hivekeep.domain.fields import FieldSpec
 from hivekeep.domain.inference import Message
 from hivekeep.domain.task_problems import problems
 from hivekeep.domain.tasks import TaskGraph
@@ -48,20 +48,10 @@ async def planned(
     why = refused[-1][1]
     if usual := usual_plan(goal, why, known) if names else None:
         return usual, why
-    graph = _unfiltered(graph)
     if not list(problems(graph, tools, len(names))):
         # It can be carried out; the objection is about what the request seems to want.
         return replace(graph, note=f"Perhaps not all of it: {why}"[:400]), ""
     return simple_plan(goal, len(names), tools, why), why
-
-
-def _unfiltered(graph: TaskGraph) -> TaskGraph:
-    """``graph`` without the conditions that nothing can be tested for: they keep no row out."""
-    tasks = []
-    for task in graph.tasks:
-        prose = {s.name for s in graph.columns(task) if s.type is FieldType.PROSE}
-        tasks.append(replace(task, where=tuple(c for c in task.where if c.field not in prose)))
-    return replace(graph, tasks=tuple(tasks))
 
 
 def unplanned(
