@@ -60,6 +60,7 @@ def env(screen: Screen, stage: Stage, tmp_path: Path) -> Iterator[dict[str, str]
     """The environment of a window that notes what it shows; no window is left afterwards."""
     yield {**screen.env, "HIVEKEEP_UI_SHOWN": str(tmp_path / "shown.jsonl")}
     end_windows(stage)
+    wait_for(lambda: not screen.windows("Hivekeep$"), 60, "a window stays without its process")
 
 
 def shown(env: dict[str, str]) -> list[str]:
