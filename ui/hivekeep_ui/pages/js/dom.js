@@ -128,7 +128,7 @@ export function say(text) {
   if (place) place.textContent = text;
 }
 
-/** A short message at the bottom of the window. */
+/** A short message at the bottom of the window, for the eye; a screen reader is told the same. */
 export function toast(text) {
   const place = document.getElementById("toast");
   if (!place) return say(text);
