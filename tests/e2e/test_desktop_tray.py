@@ -250,7 +250,7 @@ def test_a_screenshot_of_the_screen_is_processed(
         with drag_source(screen, home):
             icon.click("Process screenshot")
             picture = wait_for(lambda: inbox(stage, "screenshot-*.png"), 60, "no picture")[0]
-        run = run_of(stage, picture.name)
+            run = run_of(stage, picture.name)  # it was begun with the picture as it is then
         stage.client.post(f"/v1/runs/{run['id']}/cancel")
         with Image.open(picture) as taken:
             assert taken.size == (1400, 1000)

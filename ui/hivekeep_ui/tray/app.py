@@ -35,7 +35,7 @@ from hivekeep_ui.tray.model import (
     unreachable,
 )
 from hivekeep_ui.tray.notify import Notifier
-from hivekeep_ui.tray.screenshot import NoScreenshotError, take
+from hivekeep_ui.tray.screenshot import NoScreenshotError, place_for, take
 from hivekeep_ui.tray.words import resolve, words
 from hivekeep_ui.verbs import open_path
 from hivekeep_ui.window.instance import Wish, hand_over
@@ -245,12 +245,16 @@ class Tray:
     def _screenshot(self) -> None:
         folder = self.profile / "inbox"
         folder.mkdir(mode=0o700, exist_ok=True)
-        path = folder / f"screenshot-{datetime.now():%Y%m%d-%H%M%S}.png"  # noqa: DTZ005
+        path = place_for(folder, datetime.now())  # noqa: DTZ005 - a name in local time
+        taken = False
         try:
             taken = take(path)
         except NoScreenshotError as error:
             say = words(self._language())
             raise ValueError(say("notice.no_screenshot", why=error)) from error
+        finally:
+            if not taken:
+                path.unlink()
         if not taken:
             return
         body = {"recipe": SettingsFile(self.profile / "ui.json").load().recipe,

@@ -8,11 +8,13 @@ https://flatpak.github.io/xdg-desktop-portal/docs/doc-org.freedesktop.portal.Scr
 
 from __future__ import annotations
 
+import itertools
 import os
 import secrets
 import shutil
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -21,6 +23,22 @@ _CHOOSE_SECONDS = 300.0  # a person marks a part of the screen meanwhile
 
 class NoScreenshotError(Exception):
     """There is none; the text says why."""
+
+
+def place_for(folder: Path, now: datetime) -> Path:
+    """A new, empty file for a picture that is taken ``now``; one of the same second stays.
+
+    :raises OSError: if none can be made in ``folder``.
+    """
+    stem = f"screenshot-{now:%Y%m%d-%H%M%S}"
+    for number in itertools.count(1):
+        path = folder / (f"{stem}.png" if number == 1 else f"{stem}-{number}.png")
+        try:
+            path.touch(0o600, exist_ok=False)
+        except FileExistsError:
+            continue
+        return path
+    raise AssertionError("there is always a next number")
 
 
 def take(path: Path) -> bool:
