@@ -20,7 +20,7 @@ from hivekeep.domain.values import CheckedValue, DocumentResult, FieldValue, Val
 from hivekeep.swarm.prompting.budget import estimate_tokens
 from hivekeep.swarm.prompting.relevance import blocks_with_neighbours, select_blocks
 from hivekeep.swarm.prompting.rendering import CLOSING, OPENING, clean, render
-from hivekeep.swarm.prompting.schema import choice_schema, object_schema
+from hivekeep.swarm.prompting.schema import asked_about, choice_schema, object_schema
 from hivekeep.swarm.verification import Context, alternatives, is_doubtful
 
 _DATA_RULE = (
@@ -93,7 +93,7 @@ def extraction_messages(
     only in their last line, so that its tokens are computed once for all of them.
     """
     blocks = first_blocks(plan, document, fields)
-    return *opening(plan), _user(blocks, _question(plan, fields))
+    return *opening(plan), _user(blocks, _question_about(asked_about(plan, fields)))
 
 
 def first_blocks(plan: Plan, document: Document, fields: tuple[str, ...]) -> tuple[Block, ...]:
@@ -193,7 +193,10 @@ def delimited(blocks: Sequence[Block]) -> str:
 
 
 def _question(plan: Plan, fields: tuple[str, ...]) -> str:
-    chosen = [spec for spec in plan.fields if spec.name in fields]
+    return _question_about([spec for spec in plan.fields if spec.name in fields])
+
+
+def _question_about(chosen: Sequence[FieldSpec]) -> str:
     lines = ["Answer with one JSON object with these keys:"]
     for spec in chosen:
         lines.append(_describe(spec))

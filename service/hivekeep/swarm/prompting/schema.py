@@ -25,14 +25,33 @@ _MAX_LENGTH = {
 }
 
 
+_ALONE = frozenset({FieldType.TEXT, FieldType.NAME, FieldType.IDENTIFIER})
+_COMPANY = FieldSpec(
+    "document_title", FieldType.TEXT, "Title", description="the document's title", max_length=80
+)
+
+
+def asked_about(plan: Plan, fields: tuple[str, ...]) -> list[FieldSpec]:
+    """What the first question about ``fields`` asks for, in the plan's order.
+
+    A single value in words is asked for together with the document's title, whose answer nobody
+    reads: alone the 1.5B model answers null to what it finds as the second of two.
+    """
+    chosen = [spec for spec in plan.fields if spec.name in fields]
+    alone = len(chosen) == 1 and chosen[0].grounded and chosen[0].type in _ALONE
+    # The answers of a plan's examples have no title.
+    if not alone or plan.examples or chosen[0].name == _COMPANY.name:
+        return chosen
+    return [_COMPANY, *chosen]
+
+
 def answer_schema(plan: Plan, fields: tuple[str, ...] | None = None) -> dict[str, Any]:
     """The schema for ``fields`` of ``plan`` (all of them if ``None``), in the plan's order.
 
     Dates and amounts are strings copied as printed: a pattern makes small models invent digits,
     and normalising is the verification's work.
     """
-    chosen = [spec for spec in plan.fields if fields is None or spec.name in fields]
-    return _object(chosen)
+    return _object(list(plan.fields) if fields is None else asked_about(plan, fields))
 
 
 def choice_schema(spec: FieldSpec, candidates: tuple[str, ...]) -> dict[str, Any]:
