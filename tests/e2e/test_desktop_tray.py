@@ -28,7 +28,6 @@ from tests.e2e.desktop import (
     policy,
     run_of,
     settings,
-    virtual_screen,
 )
 from tests.e2e.drag_source import GREEN
 from tests.e2e.panel import PORTAL, WATCHER, Panel
@@ -73,12 +72,6 @@ def icon(stage: Stage, panel: Panel, home: Path) -> Iterator[Icon]:
     chosen.shows("Active", "idle")
     yield chosen
     chosen.close()
-
-
-@pytest.fixture(scope="module")
-def screen() -> Iterator[Screen]:
-    with virtual_screen() as chosen:
-        yield chosen
 
 
 @pytest.fixture

@@ -25,7 +25,6 @@ from tests.e2e.desktop import (
     run_of,
     runs,
     settings,
-    virtual_screen,
     window_processes,
 )
 from tests.e2e.panel import Panel
@@ -46,12 +45,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory, small_model: Path) -> Iterat
     quiet = {"language": "en", "recipe": "tiny", "popup": False, "welcomed": True}
     folder = tmp_path_factory.mktemp("window")
     with started(folder, interface=quiet, recipes={"tiny": RECIPE}) as chosen:
-        yield chosen
-
-
-@pytest.fixture(scope="module")
-def screen() -> Iterator[Screen]:
-    with virtual_screen() as chosen:
         yield chosen
 
 

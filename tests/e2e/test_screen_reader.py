@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.desktop import HAS_SCREEN, Screen, asking, end_windows, interface, virtual_screen
+from tests.e2e.desktop import HAS_SCREEN, Screen, asking, end_windows, interface
 from tests.e2e.panel import Panel
 from tests.e2e.stage import Stage, started, wait_for
 from tests.e2e.test_approvals import ask, pending
@@ -42,12 +42,6 @@ pytestmark = [
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     quiet = {"language": "en", "popup": False, "welcomed": True}
     with started(tmp_path_factory.mktemp("reader"), interface=quiet) as chosen:
-        yield chosen
-
-
-@pytest.fixture
-def screen() -> Iterator[Screen]:
-    with virtual_screen() as chosen:
         yield chosen
 
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from tests.e2e.stage import Stage, started
 from tests.e2e.test_desktop import Browser
-from tests.e2e.window import USUAL, require_accessible, window
+from tests.e2e.window import USUAL, require_accessible
 
 pytestmark = [pytest.mark.e2e, pytest.mark.model, pytest.mark.timeout(900)]
 SMALL = "smollm2-135m-instruct-q4_1"
@@ -39,12 +39,6 @@ TABLE = """tasks:
 def stage(tmp_path_factory: pytest.TempPathFactory, small_model: Path) -> Iterator[Stage]:
     with started(tmp_path_factory.mktemp("asking"), interface=USUAL) as chosen:
         yield chosen
-
-
-@pytest.fixture(scope="module")
-def browser(stage: Stage) -> Iterator[Browser]:
-    with window(stage) as opened:
-        yield opened
 
 
 def with_small_model(route: Any) -> None:

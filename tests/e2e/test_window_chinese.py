@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.stage import Stage, started, wait_for
 from tests.e2e.test_approvals import ask, pending
 from tests.e2e.test_desktop import Browser
-from tests.e2e.window import require_accessible, window
+from tests.e2e.window import require_accessible
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -20,12 +20,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     settings = {"language": "zh-CN", "welcomed": True, "popup": False}
     with started(tmp_path_factory.mktemp("chinese"), policy=policy, interface=settings) as chosen:
         yield chosen
-
-
-@pytest.fixture(scope="module")
-def browser(stage: Stage) -> Iterator[Browser]:
-    with window(stage) as opened:
-        yield opened
 
 
 def test_a_question_is_asked_in_chinese_also_after_a_restart(

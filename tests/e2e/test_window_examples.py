@@ -9,7 +9,7 @@ import pytest
 import yaml
 from tests.e2e.stage import Stage, started, wait_for
 from tests.e2e.test_desktop import Browser
-from tests.e2e.window import USUAL, require_accessible, window
+from tests.e2e.window import USUAL, require_accessible
 
 from hivekeep.cli.client import ReportedError
 from hivekeep.recipes import builtin_recipes
@@ -29,12 +29,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory, small_model: Path) -> Iterat
     assert small_model.is_file()
     with started(tmp_path_factory.mktemp("examples"), interface=USUAL) as chosen:
         yield chosen
-
-
-@pytest.fixture(scope="module")
-def browser(stage: Stage) -> Iterator[Browser]:
-    with window(stage) as opened:
-        yield opened
 
 
 def finished(stage: Stage, note: Path) -> str:

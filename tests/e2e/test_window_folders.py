@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.e2e.stage import Stage, wait_for
 from tests.e2e.test_desktop import HOSTILE, Browser
-from tests.e2e.window import require_accessible, window
+from tests.e2e.window import require_accessible
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 SMALL = "smollm2-135m-instruct-q4_1"
@@ -34,12 +34,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         chosen.start()
         yield chosen
         chosen.close()
-
-
-@pytest.fixture(scope="module")
-def browser(stage: Stage) -> Iterator[Browser]:
-    with window(stage) as opened:
-        yield opened
 
 
 def state_of(stage: Stage, watch: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.e2e.stage import Stage, started, wait_for
 from tests.e2e.test_desktop import Browser
-from tests.e2e.window import USUAL, require_accessible, window
+from tests.e2e.window import USUAL, require_accessible
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 BROKEN = "name: broken\ntitle: Broken\nfields: 3\n"
@@ -23,12 +23,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     chosen = {**USUAL, "recipe": "broken"}
     with started(folder, policy=policy, interface=chosen, recipes={"broken": BROKEN}) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser(stage: Stage) -> Iterator[Browser]:
-    with window(stage) as opened:
-        yield opened
 
 
 def kept(stage: Stage) -> dict[str, object]:
