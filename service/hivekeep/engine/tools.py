@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hivekeep.domain.errors import EngineError
+from hivekeep.domain.json_schema import object_schema
 
 _ANSWER = "answer"
 
@@ -86,9 +87,4 @@ def parse_call(text: str, tools: Sequence[ToolSpec]) -> ToolCall | Answered:
 
 
 def _choice(name: str, key: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": {"tool": {"const": name}, key: schema},
-        "required": ["tool", key],
-        "additionalProperties": False,
-    }
+    return object_schema({"tool": {"const": name}, key: schema})

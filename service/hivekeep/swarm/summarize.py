@@ -12,13 +12,14 @@ from dataclasses import replace
 
 from hivekeep.domain.documents import Block, Document
 from hivekeep.domain.fields import Plan
+from hivekeep.domain.json_schema import object_schema
 from hivekeep.domain.values import DocumentResult
 from hivekeep.swarm.answers import parse_answer
 from hivekeep.swarm.patterns.sampling import Generate
 from hivekeep.swarm.patterns.sources import grounded_prose
 from hivekeep.swarm.prompting import final_messages, notes_messages
 from hivekeep.swarm.prompting.budget import estimate_tokens
-from hivekeep.swarm.prompting.schema import answer_schema, object_schema
+from hivekeep.swarm.prompting.schema import answer_schema
 from hivekeep.swarm.verification import check
 
 _NOTES = "notes"

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from hivekeep.domain.errors import ToolError
 from hivekeep.domain.grants import Grant
+from hivekeep.domain.json_schema import object_schema
 from hivekeep.tools.calculate import Calculate
 from hivekeep.tools.documents import ReadDocument, SearchDocuments
 from hivekeep.tools.files import ListFiles, WriteFile
@@ -92,13 +93,7 @@ def standard_registry() -> Registry:
 
 def call_schema(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """The schema of a call of one tool."""
-    properties = {"tool": {"const": name}, "arguments": arguments}
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
+    return object_schema({"tool": {"const": name}, "arguments": arguments})
 
 
 def parse(spec: ToolSpec, arguments: dict[str, Any]) -> Arguments:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pydantic import BaseModel, ConfigDict
 
 from hivekeep.domain.actions import Label
+from hivekeep.domain.json_schema import object_schema
 from hivekeep.domain.provenance import TRUSTED, Provenance
 
 if TYPE_CHECKING:
@@ -119,12 +120,7 @@ def _closed(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, An
     properties = {
         name: _plain(part, definitions) for name, part in schema.get("properties", {}).items()
     }
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
+    return object_schema(properties)
 
 
 def _plain(part: Any, definitions: dict[str, Any]) -> Any:

@@ -15,12 +15,12 @@ from typing import Any
 
 from hivekeep.domain.errors import EngineError
 from hivekeep.domain.inference import Message, Role
+from hivekeep.domain.json_schema import object_schema
 from hivekeep.domain.tasks import TaskSpec
 from hivekeep.swarm.answers import parse_answer
 from hivekeep.swarm.events import StepRecord
 from hivekeep.swarm.prompting.budget import estimate_tokens
 from hivekeep.swarm.prompting.rendering import CLOSING, OPENING, clean
-from hivekeep.swarm.prompting.schema import object_schema
 from hivekeep.tools import ToolSpec
 from hivekeep.tools.registry import call_schema
 from hivekeep.tools.spec import fingerprint

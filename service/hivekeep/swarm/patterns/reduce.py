@@ -15,6 +15,7 @@ from typing import Any
 from hivekeep.domain.documents import Document
 from hivekeep.domain.fields import FieldType, Plan
 from hivekeep.domain.inference import Message, Role
+from hivekeep.domain.json_schema import object_schema
 from hivekeep.domain.provenance import UNKNOWN, join_all
 from hivekeep.domain.report import Source, Statement
 from hivekeep.domain.values import DocumentResult, FieldValue, provenance_of
@@ -22,7 +23,6 @@ from hivekeep.swarm.answers import parse_answer
 from hivekeep.swarm.patterns.sources import sentences, support, words
 from hivekeep.swarm.prompting.budget import estimate_tokens
 from hivekeep.swarm.prompting.rendering import CLOSING, OPENING, clean
-from hivekeep.swarm.prompting.schema import object_schema
 
 PER_DOCUMENT = 4
 """Statements that one document contributes at most."""

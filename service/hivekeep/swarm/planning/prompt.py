@@ -13,9 +13,9 @@ from typing import Any
 
 from hivekeep.domain.fields import FieldSpec, FieldType
 from hivekeep.domain.inference import Message, Role
+from hivekeep.domain.json_schema import object_schema
 from hivekeep.domain.tasks import Comparison, Take, Work
 from hivekeep.swarm.prompting.rendering import clean
-from hivekeep.swarm.prompting.schema import object_schema
 from hivekeep.tools import ToolSpec
 
 PLAIN_TYPES = (

@@ -16,11 +16,12 @@ from typing import Any
 from hivekeep.domain.documents import Block, Document
 from hivekeep.domain.fields import Example, FieldSpec, FieldType, Plan
 from hivekeep.domain.inference import Message, Role
+from hivekeep.domain.json_schema import object_schema
 from hivekeep.domain.values import CheckedValue, DocumentResult, FieldValue, ValueStatus
 from hivekeep.swarm.prompting.budget import estimate_tokens
 from hivekeep.swarm.prompting.relevance import blocks_with_neighbours, select_blocks
 from hivekeep.swarm.prompting.rendering import CLOSING, OPENING, clean, render
-from hivekeep.swarm.prompting.schema import asked_about, choice_schema, object_schema
+from hivekeep.swarm.prompting.schema import asked_about, choice_schema
 from hivekeep.swarm.verification import Context, alternatives, is_doubtful
 
 _DATA_RULE = (

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from hivekeep.domain.fields import FieldSpec, FieldType, Plan
+from hivekeep.domain.json_schema import object_schema
 
 OTHER = "other"
 """The choice that takes whatever fits no other."""
@@ -59,16 +60,6 @@ def choice_schema(spec: FieldSpec, candidates: tuple[str, ...]) -> dict[str, Any
     if candidates:
         return {"enum": [*candidates, None]}
     return _field(spec)
-
-
-def object_schema(properties: dict[str, Any]) -> dict[str, Any]:
-    """A closed object in which every property has to be answered, if only by null."""
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
 
 
 def _object(specs: list[FieldSpec]) -> dict[str, Any]:

@@ -208,6 +208,11 @@ class Layout:
         return sorted(under, key=_y)[:reach]
 
 
+def is_near(one: Box, two: Box, heights: float) -> bool:
+    """Whether two lines begin at most ``heights`` times the taller one's height apart."""
+    return abs(two.y0 - one.y0) <= heights * max(one.y1 - one.y0, two.y1 - two.y0)
+
+
 def _lines(document: Document) -> Iterator[Line]:
     index = row = used = 0
     for position, block in enumerate(document.blocks):

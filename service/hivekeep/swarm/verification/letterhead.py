@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from hivekeep.swarm.verification.addresses import is_address, is_town
-from hivekeep.swarm.verification.layout import Layout, Line, Span
+from hivekeep.swarm.verification.layout import Layout, Line, Span, is_near
 from hivekeep.swarm.verification.text import squeeze
 
 _UPPER_HALF = 0.5
@@ -80,7 +80,7 @@ class Letterhead:
             below = block[-1] if block else line
             if other.box is None or below.box is None or abs(other.box.x0 - below.box.x0) > _LEVEL:
                 break
-            if below.box.y0 - other.box.y0 > _LOOSE * max(_height(other), _height(below)):
+            if not is_near(other.box, below.box, _LOOSE):
                 break
             block.append(other)
         return block
@@ -93,10 +93,6 @@ class Letterhead:
     @staticmethod
     def _starts_together(one: Line, two: Line) -> bool:
         return one.box is None or two.box is None or abs(one.box.x0 - two.box.x0) < 0.04
-
-
-def _height(line: Line) -> float:
-    return line.box.y1 - line.box.y0 if line.box else 0.0
 
 
 def _split(text: str) -> Iterator[tuple[int, str]]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import cached_property
 
 from hivekeep.swarm.verification.addresses import is_address
-from hivekeep.swarm.verification.layout import Layout, Line, Span
+from hivekeep.swarm.verification.layout import Layout, Line, Span, is_near
 from hivekeep.swarm.verification.legal_forms import has_legal_form, is_legal_form
 
 _HEAD = 0.45
@@ -46,7 +47,7 @@ class Masthead:
 
     def issuer(self) -> tuple[Span, ...]:
         """The issuer's name, on one or two lines; empty if it is not clear."""
-        names = self._names()
+        names = self._names
         formed = [name for name in names if has_legal_form(self._layout.text(name))]
         if len(formed) == 1:
             # "City Milk" over "R&C Venture Ltd" may be a brand or the first half of the name.
@@ -56,9 +57,10 @@ class Masthead:
     def is_brand(self, line: int) -> bool:
         """Whether a name on ``line`` stands above another that could as well be the issuer's."""
         return not self.issuer() and any(
-            span.line == line for name in self._names()[:-1] for span in name
+            span.line == line for name in self._names[:-1] for span in name
         )
 
+    @cached_property
     def _names(self) -> list[tuple[Span, ...]]:
         return [tuple(group) for group in self._groups(list(self._candidates()))]
 
@@ -113,7 +115,7 @@ class Masthead:
         above, own = (self._layout.lines[span.line].box for span in (names[at - 1][-1], name[0]))
         if above is None or own is None:
             return False
-        return own.y0 - above.y0 <= _TIGHT * max(own.y1 - own.y0, above.y1 - above.y0)
+        return is_near(above, own, _TIGHT)
 
     def _text(self, span: Span) -> str:
         return self._layout.lines[span.line].text[span.start : span.end]

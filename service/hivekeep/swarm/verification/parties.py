@@ -14,7 +14,7 @@ from functools import cached_property
 from hivekeep.domain.fields import FieldSpec, FieldType
 from hivekeep.swarm.verification.addresses import is_address, is_contact, is_town
 from hivekeep.swarm.verification.labels import Label
-from hivekeep.swarm.verification.layout import Layout, Line, Span
+from hivekeep.swarm.verification.layout import Layout, Line, Span, is_near
 from hivekeep.swarm.verification.legal_forms import has_legal_form, stated_forms, without_address
 from hivekeep.swarm.verification.letterhead import Letterhead
 from hivekeep.swarm.verification.masthead import Masthead
@@ -108,8 +108,10 @@ class Parties:
         found: list[tuple[Span, ...]] = []
         for line in self._layout.by_page.get(1, []):
             word = squeeze(line.text)
+            if word not in _SALUTATIONS:
+                continue
             below = self._layout.below(line, reach=_REACH)
-            if word not in _SALUTATIONS or not below or not self.could_be(below[0].text):
+            if not below or not self.could_be(below[0].text):
                 continue
             if any(is_town(other.text) for other in below[1:]):
                 # "Herrn" is taken for a part of somebody's name, "Firma" is none of a company's.
@@ -284,8 +286,7 @@ class Parties:
 def _is_tight(one: Line, two: Line) -> bool:
     if one.box is None or two.box is None:
         return one.page == two.page and abs(one.row - two.row) == 1
-    height = max(one.box.y1 - one.box.y0, two.box.y1 - two.box.y0)
-    return abs(two.box.y0 - one.box.y0) <= _TIGHT * height
+    return is_near(one.box, two.box, _TIGHT)
 
 
 def _same(one: str, two: str) -> bool:
